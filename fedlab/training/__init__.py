@@ -1,0 +1,23 @@
+"""One organisation's work: choose a model, split, fit, score; never two organisations' rows at once."""
+
+from fedlab.training.constant import ConstantClassifier
+from fedlab.training.local import Trained, train_organisation
+from fedlab.training.models import MODELS, build_model, check_model, model_types
+from fedlab.training.organisations import describe_models, train_all
+from fedlab.training.pooling import PooledForest, pool_trees
+from fedlab.training.prepare import prepare
+
+__all__ = [
+    "MODELS",
+    "ConstantClassifier",
+    "PooledForest",
+    "Trained",
+    "build_model",
+    "check_model",
+    "describe_models",
+    "model_types",
+    "pool_trees",
+    "prepare",
+    "train_all",
+    "train_organisation",
+]
