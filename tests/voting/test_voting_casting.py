@@ -1,0 +1,220 @@
+"""Casting ballots: each model is read through its own classes and its own features."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression, RidgeClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeClassifier
+
+from fedlab.errors import FedlabError
+from fedlab.voting import cast_ballots, vote
+
+X = np.array([[0.0], [1.0], [2.0]])
+
+
+class Stub:
+    """A fitted classifier that says what it was told to."""
+
+    def __init__(self, classes, predicted, probabilities=None):
+        self.classes_ = np.asarray(classes)
+        self.predicted = predicted
+        if probabilities is not None:
+            self.predict_proba = lambda X: np.asarray(probabilities, dtype=float)
+
+    def predict(self, X):
+        """Say it."""
+        return np.asarray(self.predicted)
+
+
+def test_labels_1_and_2_stay_1_and_2():
+    """Classes that are not 0, 1, … come back as themselves."""
+    model = DecisionTreeClassifier().fit(X, [1, 2, 2])
+    ballots = cast_ballots([model] * 3, X)
+    assert ballots.classes.tolist() == [1, 2]
+    assert ballots.labels.tolist() == [[0, 1, 1]] * 3
+    assert vote(ballots).values.tolist() == [1, 2, 2]
+
+
+def test_union_of_disagreeing_classes():
+    """Organisations holding {0,1} and {1,2}: columns are aligned, 0 where a class was never seen."""
+    first = DecisionTreeClassifier().fit(X, [0, 1, 1])
+    second = DecisionTreeClassifier().fit(X, [1, 2, 2])
+    ballots = cast_ballots([first, second], X, ["a", "b"], sizes=[3, 4], accuracies=[1, 0.5])
+    assert ballots.classes.tolist() == [0, 1, 2]
+    assert ballots.labels.tolist() == [[0, 1, 1], [1, 2, 2]]
+    assert ballots.probabilities.tolist() == [
+        [[1, 0, 0], [0, 1, 0], [0, 1, 0]],
+        [[0, 1, 0], [0, 0, 1], [0, 0, 1]],
+    ]
+    assert ballots.sizes.tolist() == [3, 4]
+    assert ballots.accuracies.tolist() == [1, 0.5]
+
+
+def test_classes_in_any_order_of_columns():
+    """A model whose own classes are not sorted is read through its own order."""
+    model = Stub(["b", "a"], ["a", "b"], [[0.25, 0.75], [0.9, 0.1]])
+    ballots = cast_ballots([model], X[:2])
+    assert ballots.classes.tolist() == ["a", "b"]
+    assert ballots.labels.tolist() == [[0, 1]]
+    assert ballots.probabilities.tolist() == [[[0.75, 0.25], [0.1, 0.9]]]
+
+
+@pytest.mark.parametrize(
+    ("own", "dtype"),
+    [
+        (np.array(["no", "yes"], dtype=object), "U"),
+        (np.array([False, True]), "b"),
+        (np.array([0.0, 1.0]), "f"),
+        (np.array([3, 7], dtype=object), "i"),
+    ],
+)
+def test_classes_of_every_plain_type(own, dtype):
+    """Text, true/false, whole and broken numbers become plain arrays; votes come back as they were."""
+    model = Stub(own, own[[1, 0]], [[0, 1], [1, 0]])
+    ballots = cast_ballots([model], X[:2])
+    assert ballots.classes.dtype.kind == dtype
+    assert vote(ballots).values.tolist() == own[[1, 0]].tolist()
+
+
+def test_whole_and_broken_numbers_are_one_union():
+    """A model fitted on 0, 1 and one fitted on 1.0, 2.0 (a target that had gaps) vote on 0, 1, 2."""
+    ballots = cast_ballots([Stub([0, 1], [1]), Stub([1.0, 2.0], [1.0])], X[:1])
+    assert ballots.classes.tolist() == [0, 1, 2]
+    assert ballots.labels.tolist() == [[1], [1]]
+
+
+def test_label_is_what_predict_says():
+    """Where a model's predict differs from its most probable class, its predict counts."""
+    ballots = cast_ballots([Stub([0, 1], [1], [[0.6, 0.4]])], X[:1])
+    assert ballots.labels.tolist() == [[1]]
+
+
+def test_forest_labels_equal_its_predict_and_its_threads_are_left_alone():
+    """A forest's labels, taken from its probabilities, equal predict, also in a pipeline; n_jobs stays."""
+    rng = np.random.default_rng(3)
+    rows, target = rng.integers(0, 3, (120, 2)).astype(float), rng.choice(["a", "b", "c"], 120)
+    forest = RandomForestClassifier(n_estimators=8, random_state=1, n_jobs=2).fit(rows, target)
+    pipeline = make_pipeline(StandardScaler(), RandomForestClassifier(6, random_state=2, n_jobs=2))
+    pipeline.fit(rows, target)
+    serial = RandomForestClassifier(n_estimators=8, random_state=1).fit(rows, target)
+    ballots = cast_ballots([forest, pipeline, serial], rows)
+    for model, labels in zip((forest, pipeline), ballots.labels, strict=False):
+        assert (ballots.classes[labels] == model.predict(rows)).all()
+    assert ballots.probabilities[0].tobytes() == ballots.probabilities[2].tobytes()
+    assert np.allclose(ballots.probabilities[1], pipeline.predict_proba(rows))
+    assert (forest.n_jobs, pipeline.steps[-1][1].n_jobs) == (2, 2)
+
+
+def test_one_model_without_probabilities_leaves_none_for_all():
+    """Probabilities are None as soon as one model has no predict_proba; labels are there."""
+    tree = DecisionTreeClassifier().fit(X, ["a", "b", "b"])
+    ridge = RidgeClassifier().fit(X, ["a", "b", "b"])
+    ballots = cast_ballots([tree, ridge], X)
+    assert ballots.probabilities is None
+    assert (ballots.classes[ballots.labels[1]] == ridge.predict(X)).all()
+    with pytest.raises(FedlabError, match=r"'soft' needs probabilities.*predict_proba"):
+        vote(ballots, "soft")
+
+
+def test_features_are_matched_by_name():
+    """Columns in another order, and columns too many, change nothing."""
+    frame = pd.DataFrame({"age": [30.0, 70.0, 50.0, 80.0], "sbp": [140.0, 90.0, 130.0, 100.0]})
+    target = [0, 1, 0, 1]
+    first = LogisticRegression().fit(frame, target)
+    second = LogisticRegression().fit(frame[["sbp", "age"]], target)
+    only_age = DecisionTreeClassifier().fit(frame[["age"]], target)
+    mixed = frame.assign(extra=1.0)[["extra", "sbp", "age"]]
+    ballots = cast_ballots([first, second, only_age], mixed)
+    assert np.array_equal(ballots.probabilities[0], first.predict_proba(frame))
+    assert np.allclose(ballots.probabilities[1], first.predict_proba(frame), atol=1e-4)
+    assert ballots.labels[2].tolist() == target
+
+
+def test_a_missing_feature_names_organisation_and_column():
+    """A column that one model needs and the records lack is an error that says whose and which."""
+    frame = pd.DataFrame({"age": [30.0, 70.0], "sbp": [140.0, 90.0]})
+    model = DecisionTreeClassifier().fit(frame, [0, 1])
+    with pytest.raises(FedlabError, match=r"'Zürich'.*column 'sbp'"):
+        cast_ballots([model], frame[["age"]], ["Zürich"])
+    twice = pd.concat([frame, frame[["sbp"]]], axis=1)
+    with pytest.raises(FedlabError, match="column 'sbp' more than once"):
+        cast_ballots([model], twice)
+
+
+def test_an_array_for_models_fitted_on_names():
+    """An array is taken where all models agree on the columns' order, and refused where they do not."""
+    frame = pd.DataFrame({"age": [30.0, 70.0], "sbp": [140.0, 90.0]})
+    model = DecisionTreeClassifier(random_state=0).fit(frame, [0, 1])
+    other = DecisionTreeClassifier(random_state=0).fit(frame[["sbp", "age"]], [0, 1])
+    nameless = DecisionTreeClassifier(random_state=0).fit(frame.to_numpy(), [0, 1])
+    assert cast_ballots([model, nameless], frame.to_numpy()).labels.tolist() == [[0, 1], [0, 1]]
+    assert cast_ballots([nameless], frame).labels.tolist() == [[0, 1]]
+    with pytest.raises(FedlabError, match=r"'b' was fitted on columns.*give a DataFrame"):
+        cast_ballots([model, other], frame.to_numpy(), ["a", "b"])
+    with pytest.raises(FedlabError, match=r"'a'.*fitted on 2 columns"):
+        cast_ballots([nameless], frame.to_numpy()[:, :1], ["a"])
+
+
+def test_an_empty_batch_gives_empty_ballots():
+    """No records: ballots and a verdict on none, where scikit-learn's models would fail."""
+    model = DecisionTreeClassifier().fit(X, ["a", "b", "b"])
+    ballots = cast_ballots([model, model], X[:0])
+    assert ballots.labels.shape == (2, 0)
+    assert ballots.probabilities.shape == (2, 0, 2)
+    for rule in ("majority", "any", "unanimous", "soft", "median"):
+        verdict = vote(ballots, rule)
+        assert verdict.values.tolist() == []
+        assert verdict.scores.shape == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("models", "message"),
+    [
+        ([], "no model"),
+        ([Stub([0, 1], [1, 1]), Stub(["0", "1"], ["1", "1"])], "'B' has classes .* text.*'A'.* numbers"),
+        ([Stub([0, 1], [1, 1]), Stub([False, True], [True, True])], "'B'.*true/false"),
+        ([Stub([0, 1], [1, 1]), DecisionTreeClassifier()], "'B': DecisionTreeClassifier is no fitted"),
+        ([Stub([0, 1], [1, 1]), (Stub([0, 1], [1, 1]), "card")], "'B': tuple is no fitted.*give the model"),
+        ([Stub([0, 1], [0, 1]), Stub([0, 1], [0, 7])], "'B', record 1: predict said 7"),
+        ([Stub([0, 1], [0, 1]), Stub([0, 1], ["0", "1"])], "'B', record 0: predict said '0'"),
+        ([Stub([0, 1], [0, 1]), Stub([0, 1], [0])], "'B': predict gave 1 labels for 2 records"),
+        ([Stub([0, 1], [0, 1]), Stub([0, 0], [0, 0])], "'B'.*not distinct"),
+        ([Stub([2**53, 2**53 + 1], [2**53] * 2), Stub([0.5, 1.5], [0.5] * 2)], "'A'.*change value"),
+        (
+            [Stub([0, 1], [0, 1], [[1, 0], [0, 1]]), Stub([0, 1], [0, 1], [[1, 0], [0.2, 0.7]])],
+            "'B', record 1.*not to one",
+        ),
+        (
+            [Stub([0, 1], [0, 1], [[1, 0], [0, 1]]), Stub([0, 1], [0, 1], [[np.nan, 0], [0, 1]])],
+            "'B', record 0.*not finite",
+        ),
+        (
+            [Stub([0, 1], [0, 1], [[1, 0], [0, 1]]), Stub([0, 1], [0, 1], [[1], [1]])],
+            r"'B': predict_proba gave shape \(2, 1\)",
+        ),
+    ],
+)
+def test_models_that_cannot_vote_are_named(models, message):
+    """A model that cannot be read is an error that names its organisation."""
+    with pytest.raises(FedlabError, match=message):
+        cast_ballots(models, X[:2], ["A", "B"][: len(models)])
+
+
+def test_a_model_that_fails_on_the_records_is_named():
+    """What a model itself refuses (a missing value) names the organisation too."""
+    frame = pd.DataFrame({"age": [30.0, np.nan]})
+    model = LogisticRegression().fit(frame.fillna(70.0), [0, 1])
+    with pytest.raises(FedlabError, match=r"'Basel': its model fails on these records.*NaN"):
+        cast_ballots([model], frame, ["Basel"])
+
+
+def test_several_targets_and_wrong_names_are_refused():
+    """A model of two targets cannot vote; there is one name for each model."""
+    model = DecisionTreeClassifier().fit(X, [[0, 1], [1, 0], [1, 1]])
+    with pytest.raises(FedlabError, match="several targets"):
+        cast_ballots([model], X)
+    with pytest.raises(FedlabError, match="2 names"):
+        cast_ballots([Stub([0], [0] * 3)] * 2, X, ["A"])
