@@ -1,0 +1,204 @@
+"""The `fedlab` command."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+import fedlab
+from fedlab.errors import FedlabError, unknown_name
+
+if TYPE_CHECKING:
+    from fedlab.sweep.execute import Outcome
+    from fedlab.sweep.graph import Plan
+    from fedlab.sweep.runner import Progress, Watcher
+
+PACKAGE = Path(fedlab.__file__).parent
+
+
+class _Group(click.Group):
+    """Shows what a user can mend as one message and exit status 2, without a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except FedlabError as error:
+            raise click.UsageError(str(error)) from error
+
+
+@click.group(cls=_Group)
+@click.version_option(fedlab.__version__, prog_name="fedlab")
+def main() -> None:
+    """Split patient records over organisations, train one model each, merge them by a vote."""
+
+
+@main.command()
+@click.argument("params")
+@click.option("--jobs", "-j", type=click.IntRange(min=1), help="Runs at once; by default one per core.")
+@click.option(
+    "--results",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("results"),
+    show_default=True,
+    help="Where the folder of the sweep is made.",
+)
+@click.option(
+    "--notebooks",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Your own copy of the pipeline's notebooks; by default ./notebooks, else those of the package.",
+)
+@click.option("--dry-run", is_flag=True, help="Print the runs and which are cached; execute nothing.")
+@click.option("--figures/--no-figures", default=True, help="Draw the figures and the report at the end.")
+def sweep(params: str, jobs: int | None, results: Path, notebooks: Path | None, dry_run: bool, figures: bool) -> None:
+    """Run a params file: PARAMS is a YAML file, or the name of one that comes with fedlab (quick).
+
+    Only what is missing runs. A failed run does not stop the others: the exit status is 1, and a table says where
+    the notebook with its traceback lies.
+    """
+    from fedlab.sweep.collect import RESULTS, TIMINGS, collect
+    from fedlab.sweep.graph import plan as make_plan
+    from fedlab.sweep.params import read_sweep
+    from fedlab.sweep.report import FIGURES, REPORT, draw_figures
+    from fedlab.sweep.runner import run_plan
+
+    path = find_params(params)
+    # A user's own rule or model is a module beside the params file or in this folder, here as in the kernels.
+    sys.path[:0] = [str(path.resolve().parent), str(Path.cwd())]
+    asked = read_sweep(path)
+    folder = results / asked.name
+    place = notebooks or find_notebooks()
+    plan = make_plan(asked, place)
+    if dry_run:
+        _print_plan(plan, folder)
+        return
+    with _progress_bar(asked.name) as watch:
+        progress = run_plan(plan, folder, jobs, watch)
+    failures = list(progress.outcomes)
+    table, _ = collect(plan, folder)
+    if figures and len(table):
+        failed = draw_figures(folder, place)
+        failures += [failed] if failed else []
+    _print_failures(failures, progress.skipped)
+    click.echo(f"results  {folder / RESULTS}  ({len(table)} of {len(asked.cells)} cells)")
+    click.echo(f"seconds  {folder / TIMINGS}")
+    if figures and (folder / FIGURES).is_dir():
+        click.echo(f"figures  {folder / FIGURES}/")
+        click.echo(f"report   {folder / REPORT}")
+    if failures:
+        raise SystemExit(1)
+
+
+def find_params(name: str) -> Path:
+    """Return the params file that a path or the bare name of a bundled one means.
+
+    Raises
+    ------
+    FedlabError
+        If there is none.
+    """
+    path = Path(name)
+    if path.is_file():
+        return path
+    folder = _bundled("params")
+    bundled = {file.stem: file for file in sorted(folder.glob("*.yaml"))}
+    if path.suffix == "" and name in bundled:
+        return bundled[name]
+    raise FedlabError(f"{unknown_name('params file', name, bundled)} (or give the path of your own YAML file)")
+
+
+def find_notebooks() -> Path:
+    """Return the folder of the pipeline's notebooks: ``./notebooks`` where it holds them, else the package's own."""
+    here = Path("notebooks")
+    return here if (here / "1_partition.ipynb").is_file() else _bundled("notebooks")
+
+
+def _bundled(name: str) -> Path:
+    """Return a folder that comes with the package: inside it when installed, beside it in a checkout."""
+    inside = PACKAGE / f"_{name}"
+    return inside if inside.is_dir() else PACKAGE.parent / name
+
+
+def _print_plan(plan: Plan, folder: Path) -> None:
+    from fedlab.sweep.store import RunStore
+
+    store = RunStore(folder)
+    cached = 0
+    for stage, runs in plan.runs.items():
+        for run in runs:
+            held = store.holds(run.stage, run.key)
+            cached += held
+            shown = ", ".join(f"{name}={value}" for name, value in run.parameters.items() if value not in (None, {}))
+            click.echo(f"{'cached' if held else 'to run':7} {stage:9} {run.key}  {shown}")
+    total = sum(len(runs) for runs in plan.runs.values())
+    click.echo(f"{len(plan.sweep.cells)} cells, {total} runs: {cached} cached, {total - cached} to run")
+
+
+def _print_failures(failures: list[Outcome], skipped: int) -> None:
+    if not failures:
+        return
+    click.echo(f"\n{len(failures)} failed" + (f", {skipped} not tried since they need a failed one" if skipped else ""))
+    for outcome in failures:
+        shown = ", ".join(f"{name}={value}" for name, value in outcome.parameters.items() if value not in (None, {}))
+        click.echo(f"  {outcome.stage} ({shown})\n    {outcome.error}\n    traceback: {outcome.notebook}")
+    click.echo("")
+
+
+@contextmanager
+def _progress_bar(name: str) -> Iterator[Watcher]:
+    """Show how many runs are done, cached, failed and left; a line at times where there is no terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bar
+
+    def counts(progress: Progress) -> str:
+        skipped = f", {progress.skipped} skipped" if progress.skipped else ""
+        return (
+            f"{progress.done} done, {progress.cached} cached, {progress.failed} failed{skipped}, {progress.left} left"
+        )
+
+    console = Console()
+    if not console.is_terminal:
+        shown = [-1]
+
+        def watch_lines(progress: Progress) -> None:
+            tenth = 10 * (progress.total - progress.left) // max(progress.total, 1)
+            if tenth != shown[0] or not progress.left:
+                shown[0] = tenth
+                print(f"{name}: {counts(progress)}", flush=True)
+
+        yield watch_lines
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[counts]}"), TimeElapsedColumn())
+    with Bar(*columns, console=console) as bar:
+        task = bar.add_task(name, total=None, counts="")
+
+        def watch(progress: Progress) -> None:
+            finished = progress.total - progress.left
+            bar.update(task, total=progress.total, completed=finished, counts=counts(progress))
+
+        yield watch
+
+
+@main.command(name="list")
+@click.argument("kind", type=click.Choice(["cohorts", "schemes", "models", "formats", "rules"]), required=False)
+def list_names(kind: str | None) -> None:
+    """Print the names that a params file may use."""
+    from fedlab.exchange import FORMATS
+    from fedlab.partition import SCHEMES
+    from fedlab.records import COHORTS
+    from fedlab.training import MODELS
+    from fedlab.voting import RULES
+
+    registries = {"cohorts": COHORTS, "schemes": SCHEMES, "models": MODELS, "formats": FORMATS, "rules": RULES}
+    for title, registry in registries.items():
+        if kind in (None, title):
+            click.echo(f"{title}: {', '.join(registry)}")
+
+
+if __name__ == "__main__":
+    main()

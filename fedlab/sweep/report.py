@@ -1,0 +1,87 @@
+"""The figures of a sweep, drawn by the figures notebook, and the page that shows them."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from fedlab.errors import FedlabError
+from fedlab.files import sha256_file, write_text
+from fedlab.sweep.collect import RESULTS
+from fedlab.sweep.execute import Outcome
+from fedlab.sweep.graph import NOTEBOOKS, make_run, notebook_parameters
+from fedlab.sweep.runner import make_job, run_jobs
+from fedlab.sweep.store import NOTEBOOK_FILE, RunStore
+
+FIGURES = "figures"
+REPORT = "report.html"
+
+
+def draw_figures(folder: Path, notebooks: Path) -> Outcome | None:
+    """Run the figures notebook on a sweep's `results.csv`, and publish its figures and the report.
+
+    Parameters
+    ----------
+    folder : Path
+        The sweep's folder, which holds `results.csv`.
+    notebooks : Path
+        The folder of the pipeline's notebooks.
+
+    Returns
+    -------
+    Outcome or None
+        The failed run; None when figures and report are there.
+
+    Raises
+    ------
+    FedlabError
+        If the notebook lacks the parameters that this sets.
+    """
+    store = RunStore(folder)
+    notebook = notebooks / NOTEBOOKS["figures"]
+    missing = {"results", "out_dir"} - notebook_parameters(notebook)
+    if missing:
+        raise FedlabError(f"{notebook} has no parameter {', '.join(sorted(missing))}; add it to the parameters cell")
+    results = folder.resolve() / RESULTS
+    outside = {"results": sha256_file(results)}
+    run = make_run("figures", notebook, {"results": str(results)}, outside=outside, hashed={})
+    if not store.holds(run.stage, run.key):
+        for outcome in run_jobs([make_job(run, folder, folder)], 1):
+            if outcome.error:
+                return outcome
+    _publish(store.path(run.stage, run.key), folder)
+    return None
+
+
+def _publish(run: Path, folder: Path) -> None:
+    """Copy a figures run's pictures to the sweep's folder, and its notebook there as a page."""
+    target = folder / FIGURES
+    fresh = target.with_name(f".{FIGURES}-fresh")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    for file in sorted((run / FIGURES).iterdir()):
+        shutil.copyfile(file, fresh / file.name)
+    shutil.rmtree(target, ignore_errors=True)
+    fresh.rename(target)
+    write_text(folder / REPORT, notebook_page(run / NOTEBOOK_FILE))
+
+
+def notebook_page(notebook: Path) -> str:
+    """Return an executed notebook as one HTML page that needs nothing from the network, without the code."""
+    import nbformat
+    from nbconvert import HTMLExporter
+
+    exporter = HTMLExporter(
+        exclude_input=True,
+        exclude_input_prompt=True,
+        exclude_output_prompt=True,
+        require_js_url="",
+        jquery_url="",
+        mathjax_url="",
+        mermaid_js_url="",
+    )
+    node = nbformat.read(notebook, as_version=4)
+    # papermill adds cells of its own, and their parameters hold this machine's folders.
+    node.cells = [cell for cell in node.cells if "injected-parameters" not in cell.metadata.get("tags", [])]
+    page, _ = exporter.from_notebook_node(node, resources={"metadata": {"name": "fedlab report"}})
+    return str(page)

@@ -1,0 +1,130 @@
+"""The run store: every run in a folder named by its key, published whole by one rename or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from fedlab.files import read_json, sha256_file, write_json
+
+RUN_FILE = "run.json"
+NOTEBOOK_FILE = "notebook.ipynb"
+
+
+class RunStore:
+    """The runs of one sweep's folder.
+
+    Parameters
+    ----------
+    folder : Path
+        ``results/<sweep>``; runs lie in ``runs/<stage>/<key>``, notebooks of failed ones in ``failed/``.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.runs = folder / "runs"
+        self.failed = folder / "failed"
+        self._scratch = folder / "runs" / ".unfinished"
+
+    def path(self, stage: str, key: str) -> Path:
+        """Return where a run stands, or will stand."""
+        return self.runs / stage / key
+
+    def holds(self, stage: str, key: str) -> bool:
+        """Say whether a run is there and whole: its `run.json` and every output it lists, each of its size."""
+        folder = self.path(stage, key)
+        try:
+            outputs = read_json(folder / RUN_FILE)["outputs"]
+            return all((folder / name).stat().st_size == entry["bytes"] for name, entry in outputs.items())
+        except (OSError, ValueError, KeyError):
+            return False
+
+    def info(self, stage: str, key: str) -> dict[str, Any]:
+        """Return what `run.json` says of a run."""
+        return dict(read_json(self.path(stage, key) / RUN_FILE))
+
+    @contextmanager
+    def workplace(self, stage: str, key: str) -> Iterator[Path]:
+        """Give a fresh folder for one run to work in; whatever is left in it at the end is removed."""
+        name = f"{stage}-{key}-{uuid.uuid4().hex[:8]}"
+        unlocked = self._scratch / f".{name}"
+        unlocked.mkdir(parents=True)
+        handle = _lock(unlocked)
+        folder = unlocked.rename(self._scratch / name)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            if handle is not None:
+                os.close(handle)
+
+    def publish(self, workplace: Path, stage: str, key: str, info: dict[str, Any]) -> None:
+        """List a finished run's outputs in its `run.json` and move it to its place in one rename.
+
+        Where another process has published the same run meanwhile, theirs stays: equal keys, equal results.
+        """
+        files = sorted(path for path in workplace.rglob("*") if path.is_file())
+        outputs = {
+            path.relative_to(workplace).as_posix(): {"bytes": path.stat().st_size, "sha256": sha256_file(path)}
+            for path in files
+        }
+        write_json(workplace / RUN_FILE, info | {"outputs": outputs})
+        target = self.path(stage, key)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists() and not self.holds(stage, key):
+            # Someone has deleted or changed files of a published run: set it aside, so that the rename can be made.
+            broken = self._scratch / f"broken-{uuid.uuid4().hex}"
+            target.rename(broken)
+            shutil.rmtree(broken, ignore_errors=True)
+        try:
+            workplace.rename(target)
+        except OSError:
+            if not self.holds(stage, key):
+                raise
+
+    def keep_failure(self, workplace: Path, stage: str, key: str) -> Path:
+        """Keep the notebook of a failed run, with its traceback, and return its path."""
+        self.failed.mkdir(parents=True, exist_ok=True)
+        kept = self.failed / f"{stage}-{key}.ipynb"
+        if (workplace / NOTEBOOK_FILE).exists():
+            shutil.copyfile(workplace / NOTEBOOK_FILE, kept)
+        return kept
+
+    def forget_failure(self, stage: str, key: str) -> None:
+        """Remove what an earlier failure of a run left."""
+        for suffix in (".ipynb", ".txt"):
+            (self.failed / f"{stage}-{key}{suffix}").unlink(missing_ok=True)
+        if self.failed.is_dir() and not any(self.failed.iterdir()):
+            self.failed.rmdir()
+
+    def sweep_out(self) -> None:
+        """Remove the workplaces of processes that are gone: what a killed sweep left behind."""
+        for folder in self._scratch.glob("[!.]*"):
+            handle = _lock(folder)
+            if handle is not None:
+                shutil.rmtree(folder, ignore_errors=True)
+                os.close(handle)
+
+
+def _lock(folder: Path) -> int | None:
+    """Lock a folder for as long as this process lives and holds the handle; None where another process has it.
+
+    The system frees the lock however a process ends, and a lock says more than a process number, which a zombie keeps
+    and a later process may get again. Where there are no such locks (Windows), None: leftovers then stay.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        return None
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        return None
+    return handle

@@ -1,0 +1,167 @@
+"""Keys: what changes a run's key, and what must not."""
+
+import numpy as np
+import pytest
+from tests_sweep_stubs import STUBS, write_notebook
+
+from fedlab.errors import FedlabError
+from fedlab.sweep import graph, keys
+from fedlab.sweep.graph import make_run, notebook_parameters, plan
+from fedlab.sweep.params import parse_sweep
+
+NOTEBOOKS = keys.PACKAGE.parent / "notebooks"
+
+
+def _key(path, **parameters):
+    return make_run("vote", path, parameters).key
+
+
+def test_prose_and_outputs_do_not_change_a_key(tmp_path):
+    """Only code cells count."""
+    write_notebook(tmp_path / "a.ipynb", "x = 1", "print(x)", prose="one")
+    write_notebook(tmp_path / "b.ipynb", "x = 1", "print(x)", prose="quite another")
+    text = (tmp_path / "b.ipynb").read_text()
+    (tmp_path / "b.ipynb").write_text(text.replace('"execution_count": null', '"execution_count": 7'))
+    assert _key(tmp_path / "a.ipynb", x=1) == _key(tmp_path / "b.ipynb", x=1)
+
+
+def test_code_and_parameters_change_a_key(tmp_path):
+    """Another line of code, another value or another parameter: another run."""
+    write_notebook(tmp_path / "a.ipynb", "x = 1", "print(x)")
+    write_notebook(tmp_path / "b.ipynb", "x = 1", "print(x + 1)")
+    found = [_key(tmp_path / "a.ipynb", x=1), _key(tmp_path / "b.ipynb", x=1), _key(tmp_path / "a.ipynb", x=2)]
+    assert len({*found, _key(tmp_path / "a.ipynb", y=1)}) == 4
+
+
+def test_numpy_values_and_key_order_do_not_change_a_key(tmp_path):
+    """NumPy's scalars hash as plain ones, mappings in any order."""
+    write_notebook(tmp_path / "a.ipynb", "x = 1")
+    one = _key(tmp_path / "a.ipynb", x=3, y={"a": 1, "b": (2,)})
+    assert one == _key(tmp_path / "a.ipynb", y={"b": [np.int32(2)], "a": 1}, x=np.int64(3))
+
+
+def test_source_of_imported_modules_counts_and_other_source_does_not(tmp_path, monkeypatch):
+    """A change in a module that the notebook imports through another changes the key; in one it does not, it stays."""
+    package = tmp_path / "fedlab"
+    (package / "room").mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "room" / "__init__.py").write_text("from fedlab.room.inner import thing\n")
+    (package / "room" / "inner.py").write_text("def f():\n    from ..base import deep\nthing = 1\n")
+    (package / "base.py").write_text("deep = 1\n")
+    (package / "other.py").write_text("x = 1\n")
+    monkeypatch.setattr(keys, "PACKAGE", package)
+    notebook = tmp_path / "a.ipynb"
+    write_notebook(notebook, "x = 1", "%matplotlib inline\nfrom fedlab.room import thing")
+
+    def source() -> str:
+        keys._closure_hash.cache_clear()
+        return keys.source_hash(notebook)
+
+    first = source()
+    (package / "other.py").write_text("x = 2\n")
+    assert source() == first
+    (package / "base.py").write_text("deep = 2\n")
+    assert source() != first
+    keys._closure_hash.cache_clear()
+
+
+def test_the_partition_stage_does_not_depend_on_voting_source():
+    """The closure over imports keeps stages apart: a new rule leaves shards and models cached."""
+    names: set[str] = set()
+    pending = [
+        name for source in keys.code_cells(NOTEBOOKS / "1_partition.ipynb") for name in keys._imported(source, "")
+    ]
+    while pending:
+        file = keys._module_file(pending.pop())
+        if file is None or str(file) in names:
+            continue
+        names.add(str(file))
+        package = ".".join(("fedlab", *file.relative_to(keys.PACKAGE).parent.parts))
+        pending += keys._imported(file.read_text(), package)
+    rooms = {name[len(str(keys.PACKAGE)) + 1 :].split("/")[0] for name in names}
+    assert {"records", "partition"} <= rooms
+    assert not {"evidence", "sweep", "figures"} & rooms
+
+
+def test_library_versions_change_a_key(tmp_path, monkeypatch):
+    """Another scikit-learn may give other forests."""
+    write_notebook(tmp_path / "a.ipynb", "x = 1")
+    first = _key(tmp_path / "a.ipynb", x=1)
+    monkeypatch.setattr(graph, "versions", lambda: {"scikit-learn": "0.1"})
+    assert _key(tmp_path / "a.ipynb", x=1) != first
+
+
+def test_a_users_rule_is_part_of_the_key(stubs, tmp_path, monkeypatch):
+    """Editing the module that holds a rule makes its votes stale, and nothing else."""
+    monkeypatch.syspath_prepend(tmp_path)
+    module = tmp_path / "my_key_rules.py"
+    module.write_text("def rule(ballots):\n    return ballots.probabilities.mean(axis=0)\n")
+    sweep = parse_sweep({"n_shards": 2, "rule": ["my_key_rules:rule", "soft"]})
+    before = plan(sweep, stubs).votes
+    module.write_text("def rule(ballots):\n    return ballots.probabilities.max(axis=0)\n")
+    after = plan(sweep, stubs).votes
+    assert before[0].key != after[0].key and before[1].key == after[1].key
+    assert before[0].inputs["trained"].key == after[0].inputs["trained"].key
+
+
+def test_own_data_count_by_content_not_by_place(stubs, tmp_path):
+    """The same file elsewhere is the same input; a changed cell is another."""
+    text = "id,age,ill\n" + "".join(f"{i},{20 + i % 50},{i % 2}\n" for i in range(60))
+    found = []
+    for folder, content in (("a", text), ("b", text), ("c", text.replace("59,29,1", "59,30,1"))):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "my.csv").write_text(content)
+        data = {"path": "my.csv", "id": "id", "target": "ill"}
+        sweep = parse_sweep({"data": data, "n_shards": 2}, folder=tmp_path / folder)
+        found.append(plan(sweep, stubs).votes[0].inputs["trained"].inputs["shards"].key)
+    assert found[0] == found[1] != found[2]
+
+
+def test_equal_runs_are_shared(stubs):
+    """Rules share trained models, schemes share the centralised reference."""
+    sweep = parse_sweep({"scheme": ["iid", "stratified"], "n_shards": [2, 4], "rule": ["any", "soft"], "seed": [0, 1]})
+    runs = plan(sweep, stubs).runs
+    # 2 schemes x 2 counts x 2 seeds, and one partition with one shard per seed
+    assert {stage: len(found) for stage, found in runs.items()} == {"partition": 10, "train": 10, "vote": 16}
+
+
+def test_a_new_rule_and_a_new_shard_count_add_only_their_own_runs(stubs):
+    """A rule change never retrains; a new shard count trains only itself."""
+
+    def keys_of(content):
+        return {(run.stage, run.key) for runs in plan(parse_sweep(content), stubs).runs.values() for run in runs}
+
+    base = keys_of({"n_shards": [2], "rule": ["any"]})
+    rule = keys_of({"n_shards": [2], "rule": ["any", "soft"]}) - base
+    assert [stage for stage, _ in rule] == ["vote"]
+    count = keys_of({"n_shards": [2, 3], "rule": ["any"]}) - base
+    assert sorted(stage for stage, _ in count) == ["partition", "train", "vote"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ({"n_shards": 5000}, "at most 1303 shards|at most 651 shards"),
+        ({}, "n_shards is missing"),
+        ({"scheme": "site", "n_shards": 2}, "site"),
+        ({"data": "nhfs", "n_shards": 2}, "did you mean 'nhefs'"),
+        ({"data": {"path": "gone.csv", "id": "a", "target": "b"}, "n_shards": 2}, "is not found"),
+    ],
+)
+def test_what_the_data_cannot_hold_is_refused_before_any_run(stubs, content, said):
+    """More shards than rows, no count, no site column, no such data."""
+    with pytest.raises(FedlabError, match=said):
+        plan(parse_sweep(content), stubs)
+
+
+def test_a_notebook_must_take_what_the_sweep_sets(stubs):
+    """papermill would only warn of a parameter that the notebook does not have."""
+    parameters, work = STUBS["3_vote.ipynb"]
+    write_notebook(stubs / "3_vote.ipynb", parameters.replace("rule = ", "rul = "), work)
+    with pytest.raises(FedlabError, match=r"3_vote\.ipynb has no parameter rule"):
+        plan(parse_sweep({"n_shards": 2}), stubs)
+    write_notebook(stubs / "3_vote.ipynb", parameters)
+    text = (stubs / "3_vote.ipynb").read_text().replace('"parameters"', '"params"')
+    (stubs / "3_vote.ipynb").write_text(text)
+    with pytest.raises(FedlabError, match="no cell tagged 'parameters'"):
+        notebook_parameters(stubs / "3_vote.ipynb")
