@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -194,7 +194,13 @@ def list_names(kind: str | None) -> None:
     from fedlab.training import MODELS
     from fedlab.voting import RULES
 
-    registries = {"cohorts": COHORTS, "schemes": SCHEMES, "models": MODELS, "formats": FORMATS, "rules": RULES}
+    registries: dict[str, Iterable[str]] = {
+        "cohorts": COHORTS,
+        "schemes": SCHEMES,
+        "models": MODELS,
+        "formats": FORMATS,
+        "rules": RULES,
+    }
     for title, registry in registries.items():
         if kind in (None, title):
             click.echo(f"{title}: {', '.join(registry)}")

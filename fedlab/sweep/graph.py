@@ -232,7 +232,7 @@ class _Builder:
                 f"{self._notebook(stage)} has no parameter {', '.join(missing)}; "
                 "add it to the cell tagged 'parameters' (it has: " + ", ".join(sorted(self._parameters(stage))) + ")"
             )
-        code = {}
+        code: dict[str, str] = {}
         for path in paths:
             if is_import_path(path):
                 if path not in self.hashes:

@@ -62,7 +62,8 @@ def test_an_output_notebook_after_a_kill_is_not_taken_for_a_finished_run(tmp_pat
     write_notebook(notebook, 'out_dir = ""', HELPERS + begin, "time.sleep(60)", 'write("record.json", {})')
 
     output = tmp_path / "out.ipynb"
-    raw = f"import papermill; papermill.execute_notebook({str(notebook)!r}, {str(output)!r}, {{'out_dir': {str(tmp_path)!r}}})"
+    words = f"{str(notebook)!r}, {str(output)!r}, {{'out_dir': {str(tmp_path)!r}}}"
+    raw = f"import papermill; papermill.execute_notebook({words})"
     _kill_when(tmp_path / "begun", raw)
     left = json.loads(output.read_text())
     assert not any(o["output_type"] == "error" for c in left["cells"] for o in c.get("outputs", []))
@@ -89,7 +90,7 @@ def _kill_when(path, code, pattern=None):
 
 @pytest.mark.slow
 def test_output_appears_whole_or_not_at_all(tmp_path):
-    """papermill writes its output in place, cell by cell; a run's folder appears by one rename with `run.json` in it."""
+    """papermill writes its output in place, cell by cell; a run's folder appears by one rename, all in it."""
     notebook = tmp_path / "watched.ipynb"
     watched = tmp_path / "store" / "runs" / "vote"
     look = f'seen = os.path.exists({str(watched / "k")!r})\nwrite("record.json", {{"seen": seen}})'

@@ -3,23 +3,37 @@
 import json
 from pathlib import Path
 
+
+def _lines(*lines: str) -> str:
+    return "\n".join(lines)
+
+
 STUBS = {
     "1_partition.ipynb": (
-        'data = "nhefs"\nholdout = 0.2\nscheme = "iid"\nn_shards = 4\nalpha = None\nmin_rows = 2\nseed = 0\nout_dir = ""',
+        _lines('data = "nhefs"', "holdout = 0.2", 'scheme = "iid"', "n_shards = 4", "alpha = None")
+        + _lines("", "min_rows = 2", "seed = 0", 'out_dir = ""'),
         'write("partition.json", {"n_shards": n_shards, "seed": seed})',
     ),
     "2_train.ipynb": (
-        'shards = ""\nmodel = "random_forest"\ntest_size = 0.2\nrandom_state = 42\nformat = "skops"\nout_dir = ""',
+        _lines('shards = ""', 'model = "random_forest"', "test_size = 0.2", "random_state = 42", 'format = "skops"')
+        + _lines("", 'out_dir = ""'),
         'write("trained.json", read(shards, "partition.json"))',
     ),
     "3_vote.ipynb": (
-        'trained = ""\ncentral = ""\nrule = "majority"\nrule_options = {}\ntie = None\nn_resamples = 1\nseed = 0\nout_dir = ""',
-        'made = read(trained, "trained.json")\n'
-        'write("record.json", {"n_shards": made["n_shards"], "accuracy": len(rule) / 10 + made["seed"]})',
+        _lines('trained = ""', 'central = ""', 'rule = "majority"', "rule_options = {}", "tie = None")
+        + _lines("", "n_resamples = 1", "seed = 0", 'out_dir = ""'),
+        _lines(
+            'made = read(trained, "trained.json")',
+            'write("record.json", {"n_shards": made["n_shards"], "accuracy": len(rule) / 10 + made["seed"]})',
+        ),
     ),
     "4_figures.ipynb": (
-        'results = ""\nout_dir = ""',
-        'import os\nos.mkdir(f"{out_dir}/figures")\nwrite("figures/one.svg", open(results).read())\nwrite("captions.json", {})',
+        _lines('results = ""', 'out_dir = ""'),
+        _lines(
+            'os.mkdir(f"{out_dir}/figures")',
+            'write("figures/one.svg", open(results).read())',
+            'write("captions.json", {})',
+        ),
     ),
 }
 HELPERS = """\
