@@ -108,9 +108,7 @@ def load_ballots(path: Path | str) -> BallotFile:
     except FileNotFoundError as error:
         raise FedlabError(f"{path}: there is no such ballot file; cast the ballots first") from error
     except Exception as error:  # a damaged zip raises a dozen kinds, as deep as the damage lies
-        raise FedlabError(
-            f"{path}: not a ballot file ({error}); remove it and cast the ballots again"
-        ) from error
+        raise FedlabError(f"{path}: not a ballot file ({error}); remove it and cast the ballots again") from error
     stated = arrays.pop("format", np.array([])).tolist()
     if stated[:1] != [_FORMAT] or set(stated[1:]) != set(arrays):
         raise FedlabError(
@@ -148,9 +146,7 @@ def _beside(values: Any, what: str, ballots: Ballots) -> np.ndarray | None:
         return None
     array = plain_values(values, what)
     if len(array) != ballots.n_records:
-        raise FedlabError(
-            f"{what} must hold one value for each of {ballots.n_records} records; got {len(array)}"
-        )
+        raise FedlabError(f"{what} must hold one value for each of {ballots.n_records} records; got {len(array)}")
     return array
 
 

@@ -138,17 +138,14 @@ def _array(value: Any, what: str) -> np.ndarray:
         return np.asarray(value)
     except ValueError as error:
         raise FedlabError(
-            f"{what} have different lengths; every organisation answers on the same records, -1 where it "
-            "abstains"
+            f"{what} have different lengths; every organisation answers on the same records, -1 where it abstains"
         ) from error
 
 
 def _checked_classes(classes: Any) -> np.ndarray:
     array = plain_values(classes, "the classes")
     if not len(array) or not np.array_equal(array, np.unique(array)):
-        raise FedlabError(
-            f"classes must be sorted, each once, at least one; got {array[:10].tolist()}; use np.unique"
-        )
+        raise FedlabError(f"classes must be sorted, each once, at least one; got {array[:10].tolist()}; use np.unique")
     return array
 
 
@@ -226,9 +223,7 @@ def _per_model(values: Any, what: str, organisations: tuple[str, ...]) -> np.nda
     except (TypeError, ValueError) as error:
         raise FedlabError(f"{what} must be numbers, one for each organisation; got {values!r}") from error
     if array.shape != (len(organisations),):
-        raise FedlabError(
-            f"{what} must hold one number for each of {len(organisations)} organisations; got {values!r}"
-        )
+        raise FedlabError(f"{what} must hold one number for each of {len(organisations)} organisations; got {values!r}")
     return array
 
 
@@ -238,9 +233,7 @@ def _checked_sizes(sizes: Any, organisations: tuple[str, ...]) -> np.ndarray | N
     array = _per_model(sizes, "sizes", organisations)
     for name, size in zip(organisations, array, strict=True):
         if not 0 <= size < np.inf:
-            raise FedlabError(
-                f"organisation {name!r}: size {size} is not a count of rows; give a number from 0 up"
-            )
+            raise FedlabError(f"organisation {name!r}: size {size} is not a count of rows; give a number from 0 up")
     return array
 
 
@@ -251,7 +244,6 @@ def _checked_accuracies(accuracies: Any, organisations: tuple[str, ...]) -> np.n
     for name, accuracy in zip(organisations, array, strict=True):
         if not (np.isnan(accuracy) or 0 <= accuracy <= 1):
             raise FedlabError(
-                f"organisation {name!r}: accuracy {accuracy} is out of range; allowed: 0 to 1, NaN where "
-                "not measured"
+                f"organisation {name!r}: accuracy {accuracy} is out of range; allowed: 0 to 1, NaN where not measured"
             )
     return array

@@ -78,9 +78,7 @@ def cast_ballots(
         if n_records == 0:  # scikit-learn refuses an empty batch; the answer to it is known
             break
         columns = positions(own[number], classes)
-        said, rows = _ask(
-            _one_thread(model), tables[number], own[number], name, n_records, with_probabilities
-        )
+        said, rows = _ask(_one_thread(model), tables[number], own[number], name, n_records, with_probabilities)
         labels[number] = columns[said]
         if probabilities is not None and rows is not None:
             probabilities[number][:, columns] = rows
@@ -96,9 +94,7 @@ def _names(organisations: Sequence[str] | None, n_models: int) -> list[str]:
     if organisations is None:
         return [f"organisation {number + 1}" for number in range(n_models)]
     if isinstance(organisations, str) or len(organisations) != n_models:
-        raise FedlabError(
-            f"organisations must hold {n_models} names, one for each model; got {organisations!r}"
-        )
+        raise FedlabError(f"organisations must hold {n_models} names, one for each model; got {organisations!r}")
     return [str(name) for name in organisations]
 
 
@@ -113,9 +109,7 @@ def _own_classes(model: Any, organisation: str) -> np.ndarray:
         raise FedlabError(f"organisation {organisation!r}: its model has several targets; a vote is over one")
     classes = plain_values(model.classes_, f"organisation {organisation!r}: the model's classes")
     if len(np.unique(classes)) != len(classes) or not len(classes):
-        raise FedlabError(
-            f"organisation {organisation!r}: the model's classes {classes.tolist()} are not distinct"
-        )
+        raise FedlabError(f"organisation {organisation!r}: the model's classes {classes.tolist()} are not distinct")
     return classes
 
 
@@ -123,10 +117,7 @@ def _tables(models: Sequence[Any], names: list[str], X: Any) -> list[Any]:
     """Return for each model the records with the columns that it was fitted on, in its order."""
     features = [_feature_names(model) for model in models]
     if hasattr(X, "columns"):
-        return [
-            _select(X, wanted, model, name)
-            for wanted, model, name in zip(features, models, names, strict=True)
-        ]
+        return [_select(X, wanted, model, name) for wanted, model, name in zip(features, models, names, strict=True)]
     named = [(wanted, name) for wanted, name in zip(features, names, strict=True) if wanted is not None]
     for wanted, name in named:
         if wanted != named[0][0]:
@@ -190,9 +181,7 @@ def _ask(
             rows = np.asarray(model.predict_proba(table), dtype=np.float64)
         said = None if rows is not None and _predicts_most_probable(model) else model.predict(table)
     except (TypeError, ValueError) as error:
-        raise FedlabError(
-            f"organisation {organisation!r}: its model fails on these records: {error}"
-        ) from error
+        raise FedlabError(f"organisation {organisation!r}: its model fails on these records: {error}") from error
     if rows is not None and rows.shape != (n_records, len(classes)):
         raise FedlabError(
             f"organisation {organisation!r}: predict_proba gave shape {rows.shape}; expected "
@@ -207,9 +196,7 @@ def _own_positions(said: Any, classes: np.ndarray, n_records: int, organisation:
     """Return where each predicted value stands in the model's own classes, whatever their order."""
     values = plain_values(said, f"organisation {organisation!r}: the predicted labels")
     if len(values) != n_records:
-        raise FedlabError(
-            f"organisation {organisation!r}: predict gave {len(values)} labels for {n_records} records"
-        )
+        raise FedlabError(f"organisation {organisation!r}: predict gave {len(values)} labels for {n_records} records")
     order = np.argsort(classes, kind="stable")
     found = positions(values, classes[order])
     if (found < 0).any():

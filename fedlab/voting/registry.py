@@ -17,8 +17,7 @@ Function = Callable[..., Any]
 _GIVEN = ("tie", "positive")
 _NEEDS = {
     "labels": "cast the ballots with cast_ballots",
-    "probabilities": "not every model has predict_proba: choose a rule that needs labels only, or other "
-    "models",
+    "probabilities": "not every model has predict_proba: choose a rule that needs labels only, or other models",
     "sizes": "give cast_ballots sizes=: the training rows of each organisation",
     "accuracies": "give cast_ballots accuracies=: the local accuracy of each organisation",
 }
@@ -95,8 +94,7 @@ class Rule:
         for need in needs:
             if getattr(ballots, need) is None:
                 raise FedlabError(
-                    f"rule {rule_label(self, options)!r} needs {need}, and these ballots hold none; "
-                    f"{_NEEDS[need]}"
+                    f"rule {rule_label(self, options)!r} needs {need}, and these ballots hold none; {_NEEDS[need]}"
                 )
 
 
@@ -174,9 +172,7 @@ def rule_options(rule: str | Function) -> dict[str, Any]:
     return dict(find_rule(rule).options)
 
 
-def check_rule(
-    rule: str | Function, options: Mapping[str, Any] | None = None, tie: str | None = None
-) -> None:
+def check_rule(rule: str | Function, options: Mapping[str, Any] | None = None, tie: str | None = None) -> None:
     """Check a rule's name, options and tie policy without any ballots: what a params file is checked by.
 
     Parameters
@@ -228,13 +224,9 @@ def _options(name: str, function: Function) -> tuple[dict[str, Any], bool]:
     try:
         parameters = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError) as error:
-        raise FedlabError(
-            f"rule {name!r} has no signature to read its options from; write it as a function"
-        ) from error
+        raise FedlabError(f"rule {name!r} has no signature to read its options from; write it as a function") from error
     if not parameters or parameters[0].kind in (parameters[0].KEYWORD_ONLY, parameters[0].VAR_KEYWORD):
-        raise FedlabError(
-            f"rule {name!r} must take the ballots as its first argument: my_rule(ballots, **options)"
-        )
+        raise FedlabError(f"rule {name!r} must take the ballots as its first argument: my_rule(ballots, **options)")
     options: dict[str, Any] = {}
     any_option = parameters[-1].kind is parameters[-1].VAR_KEYWORD
     for parameter in parameters[1 : len(parameters) - any_option]:

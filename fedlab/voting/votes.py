@@ -110,7 +110,6 @@ def _checked_support(result: Any, ballots: Ballots, rule: Rule) -> Support:
     bad = np.argwhere(~np.isfinite(values))
     if len(bad):
         raise FedlabError(
-            f"rule {rule.name!r} gave support {values[tuple(bad[0])]} on record {bad[0][0]}; support must "
-            "be finite"
+            f"rule {rule.name!r} gave support {values[tuple(bad[0])]} on record {bad[0][0]}; support must be finite"
         )
     return Support(values.astype(np.float64 if values.dtype.kind == "f" else np.int64))
