@@ -209,7 +209,7 @@ def rule_by_shards(results: pd.DataFrame) -> Drawing:
         ax.set_title(wrapped(setting))
         ax.grid(visible=False)
     if image is not None:
-        made.colorbar(image, ax=axes, label="mean accuracy on the holdout (0 to 1)")
+        made.colorbar(image, ax=axes, label="mean accuracy\non the holdout (0 to 1)")
     seeds = interval_text(found.assign(interval="seeds")).split("over ")[-1]
     return Drawing(
         made,

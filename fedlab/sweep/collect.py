@@ -102,6 +102,8 @@ def collect(plan: Plan, folder: Path) -> tuple[pandas.DataFrame, pandas.DataFram
     """
     import pandas as pd
 
+    from fedlab.evidence import ROW_COLUMNS
+
     store = RunStore(folder)
     rows, timings = [], []
     for cell, vote in zip(plan.sweep.cells, plan.votes, strict=True):
@@ -111,7 +113,7 @@ def collect(plan: Plan, folder: Path) -> tuple[pandas.DataFrame, pandas.DataFram
         first = parameter_columns(plan.sweep.name, cell)
         first["n_shards"] = measured.pop("n_shards")
         seconds = {name: measured.pop(name) for name in list(measured) if name.endswith("_seconds")}
-        rows.append(first | measured)
+        rows.append(first | {name: measured[name] for name in (*ROW_COLUMNS, *measured) if name in measured})
         timings.append(first | _stage_seconds(store, vote) | seconds)
     results = pd.DataFrame(_in_one_order(rows))
     seconds_table = pd.DataFrame(_in_one_order(timings))
