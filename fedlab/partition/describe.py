@@ -30,14 +30,5 @@ def describe_partition(partition: Partition) -> pd.DataFrame:
         who = {"organisation": entry["organisation"], "file": entry["file"], "rows": entry["rows"]}
         classes = {f"class {name}": count for name, count in entry["class_counts"].items()}
         measures = {"js": round(skew["js"], 3), "tv": round(skew["tv"], 3)}
-        rows.append(
-            {
-                "organisation": entry["organisation"],
-                "file": entry["file"],
-                "rows": entry["rows"],
-                **classes,
-                **measures,
-                "bytes": entry["bytes"],
-            }
-        )
+        rows.append({**who, **classes, **measures, "bytes": entry["bytes"]})
     return pd.DataFrame(rows).set_index("organisation")
