@@ -47,8 +47,9 @@ def hospitals(results: Path) -> str:
     sentences = "\n".join(f"- {sentence}" for sentence in summary_sentences(found))
     return f"""# Four hospitals, one vote
 
-UCI Heart Disease: 920 patients of Cleveland, Hungary, Switzerland and Long Beach, each hospital an organisation with its own patients,
-{found["n_holdout"].iloc[0]} patients held out of all training, {found["seed"].nunique()} seeds. Made by `fedlab sweep hospitals` and `python scripts/pages.py`.
+UCI Heart Disease: 920 patients of Cleveland, Hungary, Switzerland and Long Beach, each hospital an organisation with
+its own patients, {found["n_holdout"].iloc[0]} patients held out of all training, {found["seed"].nunique()} seeds.
+Made by `fedlab sweep hospitals` and `python scripts/pages.py`.
 
 {table(pd.DataFrame(rows).fillna(""))}
 

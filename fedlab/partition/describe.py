@@ -21,7 +21,8 @@ def describe_partition(partition: Partition) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Indexed by the organisation's name; columns ``file``, ``rows``, one ``class …`` per class, ``js`` and ``tv`` (see `measure_skew`), ``bytes``.
+        Indexed by the organisation's name; columns ``file``, ``rows``, one ``class …`` per class, ``js`` and ``tv``
+        (see `measure_skew`), ``bytes``.
     """
     import pandas as pd
 
