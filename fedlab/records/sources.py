@@ -106,7 +106,7 @@ def csv_bytes(path: Path) -> bytes:
     FedlabError
         If the file is not a whole gzip file.
     """
-    with _packing_errors(path):
+    with packing_errors(path):
         data = path.read_bytes()
         return gzip.decompress(data) if path.name.lower().endswith(".gz") else data
 
@@ -125,7 +125,7 @@ def csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
 
 def _csv_records(path: Path) -> Iterator[tuple[int, list[str]]]:
     opener: Any = gzip.open if path.name.lower().endswith(".gz") else Path.open
-    with _packing_errors(path), opener(path, "rt", encoding="utf-8-sig", newline="") as file:
+    with packing_errors(path), opener(path, "rt", encoding="utf-8-sig", newline="") as file:
         reader = csv.reader(file)
         before = 0
         for cells in reader:
@@ -136,7 +136,7 @@ def _csv_records(path: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 @contextmanager
-def _packing_errors(path: Path) -> Iterator[None]:
+def packing_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
