@@ -14,6 +14,7 @@ from fedlab.partition.registry import (
 from fedlab.partition.skew import measure_skew
 from fedlab.partition.split import Split, split_records
 from fedlab.partition.store import Partition, read_partition, write_partition
+from fedlab.partition.streaming import stream_partition
 
 __all__ = [
     "REQUIRED",
@@ -29,5 +30,6 @@ __all__ = [
     "scheme_traits",
     "shards_determined_by",
     "split_records",
+    "stream_partition",
     "write_partition",
 ]

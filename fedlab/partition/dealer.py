@@ -92,7 +92,7 @@ class Dealer:
         fractions = self.options.get("fractions")
         if n_shards is None and fractions is None:
             raise FedlabError(f"scheme {self.scheme!r} needs n_shards, the number of organisations; got none")
-        wanted = len(fractions) if n_shards is None else n_shards
+        wanted = len(fractions or ()) if n_shards is None else n_shards
         if wanted > _MOST_SHARDS:
             raise FedlabError(f"n_shards is {wanted}; give at most {_MOST_SHARDS}")
         return wanted

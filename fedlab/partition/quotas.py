@@ -10,6 +10,7 @@ import numpy as np
 from fedlab.errors import FedlabError
 from fedlab.partition.checks import real_number
 from fedlab.partition.dealing import even_counts, largest_remainder
+from fedlab.partition.registry import SCHEMES
 from fedlab.partition.repair import _levelled
 from fedlab.partition.schemes.label import dirichlet_shares
 
@@ -119,6 +120,7 @@ def refuse_unstreamed(scheme: str) -> None:
     FedlabError
         Saying which schemes stream, and how to use this one.
     """
+    SCHEMES.get(scheme)  # a name that nobody knows is another error
     if scheme not in STREAMED:
         raise FedlabError(
             f"scheme {scheme!r} does not stream, only {', '.join(STREAMED)} do; use the in-memory way "

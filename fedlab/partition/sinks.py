@@ -18,6 +18,7 @@ from fedlab.errors import FedlabError
 from fedlab.files import sha256_file
 
 BUFFER_BYTES = 96 * 2**20  # of all files together
+LEAST_BYTES, LEAST_ROWS = 2**12, 128  # of one file, before they are written
 _PARTIAL = re.compile(r"\.partial-(data_part[1-9]\d*|holdout)\.(csv|csv\.gz|parquet)")
 
 
@@ -72,7 +73,7 @@ class LineSinks:
 
     def __init__(self, paths: list[Path], header: bytes) -> None:
         self._paths = paths
-        self._piece = int(min(max(BUFFER_BYTES // len(paths), 2**12), 2**20))
+        self._piece = int(min(max(BUFFER_BYTES // len(paths), LEAST_BYTES), 2**20))
         self._buffers = [bytearray(header) for _ in paths]
         self._hashes = [hashlib.sha256() for _ in paths]
         self._bytes = [0] * len(paths)
@@ -141,7 +142,7 @@ class TableSinks:
 
         allow_open_files(len(paths))
         self._paths, self._schema = paths, schema
-        self._rows = int(min(max(BUFFER_BYTES / len(paths) / max(row_bytes, 1), 128), 2**17))
+        self._rows = int(min(max(BUFFER_BYTES / len(paths) / max(row_bytes, 1), LEAST_ROWS), 2**17))
         self._held: list[list[Any]] = [[] for _ in paths]
         self._waiting = np.zeros(len(paths), dtype=np.int64)
         self._writers: list[Any] = []

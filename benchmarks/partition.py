@@ -1,0 +1,172 @@
+"""Seconds to split a million rows: every scheme of fedlab, and the partitioners of flwr-datasets in the same run."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import venv
+from pathlib import Path
+from typing import Any
+
+from partition_streaming import machine
+
+PEER = "flwr-datasets==0.6.1"
+# Runs in the environment of the peer: reads the same table, splits it, and prints seconds, a run at a time.
+CHILD = """
+import json, sys, time
+from datasets import load_dataset
+from flwr_datasets import partitioner
+path, cases, runs = json.loads(sys.argv[1])
+table = load_dataset("parquet", data_files=path, split="train")
+for name, options in cases:
+    for _ in range(runs):
+        one = getattr(partitioner, name)(**options)
+        one.dataset = table
+        start = time.perf_counter()
+        rows = one.load_partition(0).num_rows
+        print(json.dumps({"seconds": time.perf_counter() - start, "rows": rows}), flush=True)
+"""
+# fedlab's scheme and options, the peer's class and options, for n shards
+PAIRS: list[tuple[str, str, dict[str, Any], str, dict[str, Any]]] = [
+    ("iid", "Disease", {}, "IidPartitioner", {}),
+    ("dirichlet", "Disease", {"alpha": 0.5}, "DirichletPartitioner", {"alpha": 0.5, "partition_by": "Disease"}),
+    ("dirichlet", "Decade", {"alpha": 0.5}, "DirichletPartitioner", {"alpha": 0.5, "partition_by": "Decade"}),
+    (
+        "pathological",
+        "Decade",
+        {"classes_per_organisation": 2},
+        "PathologicalPartitioner",
+        {"num_classes_per_partition": 2, "partition_by": "Decade"},
+    ),
+]
+NEEDED: dict[str, dict[str, Any]] = {
+    "features": {"column": "Age"},
+    "kmeans": {"columns": ["Age", "BloodPressureLevel"]},
+    "site": {"column": "Decade"},
+}
+
+
+def table(n_rows: int) -> Any:
+    """Return the cohort "synthetic" with a column of nine classes, the decade of age."""
+    from fedlab.records import load_records
+
+    records = load_records({"name": "synthetic", "n_rows": n_rows})
+    return records.frame.assign(Decade=records.frame["Age"] // 10)
+
+
+def records_of(frame: Any, target: str) -> Any:
+    """Return the table as records with this target."""
+    from fedlab.records import Records, Schema
+
+    return Records(frame, Schema("PatientID", ["Age", "Diabetic", "BloodPressureLevel"], target), "synthetic")
+
+
+def fedlab_seconds(
+    frame: Any, target: str, scheme: str, n_shards: int | None, runs: int, **options: Any
+) -> list[float]:
+    """Time splitting, without a holdout, and taking the first shard: what the peer does when asked for it."""
+    from fedlab.partition import split_records
+
+    records = records_of(frame, target)
+    found = []
+    for seed in range(runs):
+        start = time.perf_counter()
+        split_records(records, scheme, n_shards, holdout=0, seed=seed, **options).shard(0)
+        found.append(time.perf_counter() - start)
+    return found
+
+
+def peer_seconds(python: Path, path: Path, cases: list[tuple[str, dict[str, Any]]], runs: int) -> list[list[float]]:
+    """Time the partitioners of the peer in its own environment."""
+    environment = {**os.environ, "HF_HOME": str(path.parent / "cache"), "HF_DATASETS_OFFLINE": "1"}
+    environment.pop("PYTHONPATH", None)
+    asked = json.dumps([str(path), cases, runs])
+    done = subprocess.run([python, "-c", CHILD, asked], capture_output=True, text=True, env=environment)
+    found = [json.loads(line)["seconds"] for line in done.stdout.splitlines() if line.startswith("{")]
+    if done.returncode:
+        print(f"the peer failed:\n{done.stderr[-2000:]}", file=sys.stderr)
+    return [found[start : start + runs] for start in range(0, runs * len(cases), runs)]
+
+
+def install_peer(folder: Path) -> Path | None:
+    """Make an environment with the peer in it; return its Python, or None where it cannot be installed."""
+    venv.create(folder, with_pip=True)
+    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    done = subprocess.run([python, "-m", "pip", "install", "--quiet", PEER], capture_output=True, text=True)
+    if done.returncode:
+        print(f"{PEER} cannot be installed here:\n{done.stderr[-1000:]}", file=sys.stderr)
+        return None
+    return python
+
+
+def shown(seconds: list[float]) -> str:
+    """Return median and range."""
+    if not seconds:
+        return "failed"
+    return f"{statistics.median(seconds):.3g} ({min(seconds):.3g}–{max(seconds):.3g})"
+
+
+def compare(frame: Any, place: Path, n_shards: int, runs: int, peer_runs: int) -> None:
+    """Print fedlab and the peer side by side."""
+    from fedlab.partition import SCHEMES
+
+    path = place / "table.parquet"
+    frame.to_parquet(path, index=False)
+    python = install_peer(place / "venv")
+    pairs = [pair for pair in PAIRS if pair[0] in SCHEMES]
+    cases = [(pair[3], {"num_partitions": n_shards, **pair[4]}) for pair in pairs]
+    theirs = peer_seconds(python, path, cases, peer_runs) if python else [[] for _ in cases]
+    print(f"\nSeconds for {len(frame):,} rows over {n_shards} shards: median (least–greatest) of {runs} runs of fedlab")
+    print(f"and {peer_runs} of {PEER if python else 'flwr-datasets, which could not be installed'}.\n")
+    print("| scheme | target | classes | fedlab s | flwr-datasets | its s | times as fast |")
+    print("|---|---|---:|---:|---|---:|---:|")
+    for (scheme, target, options, name, _), peer in zip(pairs, theirs, strict=True):
+        own = fedlab_seconds(frame, target, scheme, n_shards, runs, **options)
+        ratio = f"{statistics.median(peer) / statistics.median(own):.0f}" if peer else ""
+        print(f"| {scheme} | {target} | {frame[target].nunique()} | {shown(own)} | {name} | {shown(peer)} | {ratio} |")
+
+
+def every_scheme(frame: Any, shard_counts: list[int], runs: int) -> None:
+    """Print the seconds of every scheme that needs no file."""
+    from fedlab.errors import FedlabError
+    from fedlab.partition import SCHEMES
+
+    print(f"\nEvery scheme of fedlab, target Decade, {len(frame):,} rows, median (least–greatest) of {runs} runs.\n")
+    print(f"| scheme | {' | '.join(f'{n:,} shards: s' for n in shard_counts)} |")
+    print(f"|---|{'---:|' * len(shard_counts)}")
+    for scheme in SCHEMES:
+        cells = []
+        for n_shards in shard_counts:
+            wanted = None if scheme == "site" else n_shards
+            try:
+                cells.append(shown(fedlab_seconds(frame, "Decade", scheme, wanted, runs, **NEEDED.get(scheme, {}))))
+            except FedlabError as error:
+                cells.append(f"not tried: {str(error).split(';')[0]}")
+        print(f"| {scheme} | {' | '.join(cells)} |", flush=True)
+
+
+def main() -> None:
+    """Run both comparisons and print them as tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=float, default=1e6)
+    parser.add_argument("--shards", type=int, nargs="+", default=[10, 1000])
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--peer-runs", type=int, default=3)
+    parser.add_argument("--no-peer", action="store_true", help="time fedlab alone")
+    asked = parser.parse_args()
+    frame = table(int(asked.rows))
+    print(machine())
+    if not asked.no_peer:
+        with tempfile.TemporaryDirectory() as place:
+            compare(frame, Path(place), 10, asked.runs, asked.peer_runs)
+    every_scheme(frame, asked.shards, asked.runs)
+
+
+if __name__ == "__main__":
+    main()
