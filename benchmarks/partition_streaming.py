@@ -98,9 +98,8 @@ def main() -> None:
     asked = parser.parse_args()
     print(machine())
     print()
-    print(
-        "| rows | identifiers | scheme | shards | written as | input GB | seconds | of it first pass | rows/s | peak MiB |"
-    )
+    columns = "rows | identifiers | scheme | shards | written as | input GB | s | first pass s | rows/s | peak MiB"
+    print(f"| {columns} |")
     print("|---:|---|---|---:|---|---:|---:|---:|---:|---:|")
     for n_rows in map(int, asked.rows):
         with tempfile.TemporaryDirectory(dir=asked.folder) as place:

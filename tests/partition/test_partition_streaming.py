@@ -111,9 +111,9 @@ def test_block_sizes_give_the_same_bytes(tmp_path, monkeypatch, suffix, format):
     for limit in ("BUFFER_BYTES", "LEAST_BYTES", "LEAST_ROWS"):
         monkeypatch.setattr(sinks, limit, 7)
     rng = np.random.default_rng(0)
-    labels = rng.choice(["no", "yes", "maybe"], 120)
-    note = [f'say "{i}",\nor {"x" * (i % 50)}' if i % 3 else "é5" for i in range(120)]
-    path = written(table(labels, sites=rng.choice(list("abc"), 120), note=note), tmp_path, suffix)
+    labels = rng.choice(["no", "yes", "maybe"], 50)
+    note = [f'say "{i}",\nor {"x" * (i % 50)}' if i % 3 else "é5" for i in range(50)]
+    path = written(table(labels, sites=rng.choice(list("abc"), 50), note=note), tmp_path, suffix)
     schema = Schema("id", ["age", "note"], "ill", site="town")
     for scheme, n_shards in (("dirichlet", 3), ("site", None)):
         found = []
