@@ -93,7 +93,7 @@ def partition_file(
         records = load_records({"path": str(path), **keys})
         made = write_partition(split_records(records, scheme, **asked, **complete), out, format)
     else:
-        refuse_unstreamed(scheme)
+        refuse_unstreamed(scheme, complete)
         check_options(scheme, complete)
         schema = schema_of_file(path, keys)
         made = stream_partition(path, schema, out, scheme, format=format, progress=progress_line(), **asked, **complete)

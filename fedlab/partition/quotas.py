@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -112,8 +112,8 @@ QUOTAS: dict[str, Quotas] = {
 STREAMED = (*QUOTAS, "site")
 
 
-def refuse_unstreamed(scheme: str) -> None:
-    """Refuse a scheme that needs the whole table in memory.
+def refuse_unstreamed(scheme: str, options: Mapping[str, Any]) -> None:
+    """Refuse a scheme that needs the whole table in memory, or an option that is to be found from it.
 
     Raises
     ------
@@ -126,6 +126,9 @@ def refuse_unstreamed(scheme: str) -> None:
             f"scheme {scheme!r} does not stream, only {', '.join(STREAMED)} do; use the in-memory way "
             "(fedlab partition --in-memory, or split_records and write_partition)"
         )
+    for name, value in options.items():
+        if isinstance(value, Mapping):
+            raise FedlabError(f"{name} is {value!r}, which does not stream; give a number, or use the in-memory way")
 
 
 def check_pool(n_rows: int, n_shards: int, min_rows: int) -> None:

@@ -89,7 +89,7 @@ def stream_partition(
     >>> [partition.shard(number).n_rows for number in range(4)], partition.holdout().n_rows
     ([10, 10, 10, 10], 10)
     """
-    refuse_unstreamed(scheme)
+    refuse_unstreamed(scheme, options)
     complete = check_options(scheme, options)
     min_rows, seed = whole_number("min_rows", min_rows, 1), whole_number("seed", seed, 0)
     n_shards = None if n_shards is None else whole_number("n_shards", n_shards, 1)

@@ -293,6 +293,7 @@ def test_a_bad_row_far_down_is_named(tmp_path):
         ({"n_shards": 2, "scheme": "json:dumps"}, "does not stream, only iid, .*--in-memory"),
         ({"n_shards": 2, "format": "xml"}, "format of shards 'xml' is not known"),
         ({"n_shards": 2, "scheme": "dirichlet", "alpha": 0}, "alpha must be a number greater than 0"),
+        ({"n_shards": 2, "scheme": "dirichlet", "alpha": {"js": 0.3}}, "does not stream; give a number"),
         ({"scheme": "site"}, "needs a column that names the site"),
         ({"scheme": "quantity", "fractions": [0.5, 0.5], "n_shards": 3}, "2 fractions make 2 organisations"),
         ({"scheme": "site", "column": "age", "n_shards": 3}, "makes 10 organisations of 'in.csv', got n_shards=3"),
