@@ -64,6 +64,11 @@ def export_assignment(split: Split, path: Path | str, by: str = "id") -> Path:
     return Path(path)
 
 
+def count_organisations(path: Path | str) -> int:
+    """Return how many organisations an assignment file names, the holdout not counted."""
+    return _organisations(_lines(Path(path))["organisation"], Path(path))[1]
+
+
 def read_assignment(path: Path | str, records: Records) -> tuple[np.ndarray, np.ndarray, int]:
     """Read such a file for a table.
 
@@ -90,6 +95,20 @@ def read_assignment(path: Path | str, records: Records) -> tuple[np.ndarray, np.
         If the file cannot be read, lacks a column, or does not fit the table: the message names rows.
     """
     path = Path(path)
+    frame = _lines(path)
+    named = next((name for name in (records.schema.id, "id", "row") if name in frame.columns), None)
+    if named is None:
+        raise FedlabError(
+            f"assignment file {path} has the columns {', '.join(map(str, frame.columns))}; it needs "
+            f"{records.schema.id!r} or 'row' (numbers from 0) beside 'organisation'"
+        )
+    rows = _rows_of(frame[named], records, named, path)
+    organisations, n_shards = _organisations(frame["organisation"], path)
+    return *_first_and_others(rows, organisations, records, path), n_shards
+
+
+def _lines(path: Path) -> pd.DataFrame:
+    """Return the lines of the file as text."""
     try:
         stat = path.stat()
         frame = _read(path, stat.st_mtime_ns, stat.st_size)
@@ -97,15 +116,11 @@ def read_assignment(path: Path | str, records: Records) -> tuple[np.ndarray, np.
         raise FedlabError(f"assignment file {path} cannot be read: {error.strerror}") from error
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise FedlabError(f"assignment file {path} is no CSV: {error}") from error
-    named = next((name for name in (records.schema.id, "id", "row") if name in frame.columns), None)
-    if named is None or "organisation" not in frame.columns:
+    if "organisation" not in frame.columns:
         raise FedlabError(
-            f"assignment file {path} has the columns {', '.join(map(str, frame.columns))}; it needs 'organisation' and "
-            f"{records.schema.id!r} or 'row' (numbers from 0)"
+            f"assignment file {path} has the columns {', '.join(map(str, frame.columns))}; it needs 'organisation'"
         )
-    rows = _rows_of(frame[named], records, named, path)
-    organisations, n_shards = _organisations(frame["organisation"], path)
-    return *_first_and_others(rows, organisations, records, path), n_shards
+    return frame
 
 
 @lru_cache(maxsize=2)

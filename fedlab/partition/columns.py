@@ -48,7 +48,7 @@ def numbers_of(records: Records, column: str) -> np.ndarray:
             f"{int(np.argmax(bad))} (from 0); fill them in, leave those rows out, or give another column"
         )
     if len(values) and values.min() == values.max():
-        raise FedlabError(f"column {column!r} is {values[0]:g} in all rows, so it tells none apart; give another column")
+        raise FedlabError(f"column {column!r} is {values[0]:g} in all rows, so it tells none apart; give another")
     return values
 
 

@@ -19,7 +19,7 @@ _NEAR = 1e-4  # in units of the measure
 
 def replicates(n_cells: int) -> int:
     """Return over how many draws of a table of so many cells an expected skew is averaged: 16 to 2000."""
-    return int(np.clip(400_000 // n_cells, 16, 2000))
+    return int(np.clip(200_000 // n_cells, 16, 2000))
 
 
 def dirichlet_from(alpha: float | np.ndarray, uniforms: np.ndarray) -> np.ndarray:

@@ -68,9 +68,14 @@ def gini(sizes: np.ndarray) -> float:
     >>> gini(np.array([1, 3]))
     0.25
     """
-    ordered = np.sort(np.asarray(sizes, dtype=float))
-    n = len(ordered)
-    return float(((2 * np.arange(1, n + 1) - n - 1) * ordered).sum() / (n * ordered.sum()))
+    return float(ginis(sizes))
+
+
+def ginis(sizes: np.ndarray) -> np.ndarray:
+    """Return the Gini coefficient over the last axis (see `gini`)."""
+    ordered = np.sort(np.asarray(sizes, dtype=float), axis=-1)
+    n = ordered.shape[-1]
+    return ((2 * np.arange(1, n + 1) - n - 1) * ordered).sum(axis=-1) / (n * ordered.sum(axis=-1))
 
 
 def effective_number(sizes: np.ndarray) -> float:
@@ -81,8 +86,13 @@ def effective_number(sizes: np.ndarray) -> float:
     >>> effective_number(np.array([10, 10, 10, 10]))
     4.0
     """
+    return float(effective_numbers(sizes))
+
+
+def effective_numbers(sizes: np.ndarray) -> np.ndarray:
+    """Return the effective number over the last axis (see `effective_number`)."""
     sizes = np.asarray(sizes, dtype=float)
-    return float(sizes.sum() ** 2 / (sizes**2).sum())
+    return sizes.sum(axis=-1) ** 2 / (sizes**2).sum(axis=-1)
 
 
 _LABEL = {"js": js_distance, "hellinger": hellinger, "tv": total_variation}
@@ -93,23 +103,23 @@ def label_distances(counts: np.ndarray, measure: str) -> np.ndarray:
 
     Parameters
     ----------
-    counts : int array (n_shards, n_classes)
+    counts : array (..., n_shards, n_classes)
         Rows; an organisation without any has NaN.
     measure : {"js", "hellinger", "tv"}
         Which distance.
 
     Returns
     -------
-    float array (n_shards,)
+    float array (..., n_shards)
 
     Examples
     --------
     >>> label_distances(np.array([[4, 0], [2, 2]]), "tv").tolist()
     [0.25, 0.25]
     """
-    rows = counts.sum(axis=1, keepdims=True)
+    rows = counts.sum(axis=-1, keepdims=True)
     shares = np.divide(counts, rows, out=np.full(counts.shape, np.nan), where=rows > 0)
-    return _LABEL[measure](shares, counts.sum(axis=0) / counts.sum())
+    return _LABEL[measure](shares, counts.sum(axis=-2, keepdims=True) / counts.sum(axis=(-2, -1), keepdims=True))
 
 
 def weighted_mean(distances: np.ndarray, rows: np.ndarray) -> float:
@@ -119,8 +129,8 @@ def weighted_mean(distances: np.ndarray, rows: np.ndarray) -> float:
 
 
 def mean_label_distance(counts: np.ndarray, measure: str) -> float:
-    """Return the mean of `label_distances` over organisations, weighted by their rows."""
-    return weighted_mean(label_distances(counts, measure), counts.sum(axis=1))
+    """Return the mean of `label_distances` over organisations, weighted by rows, and over draws with equal rows."""
+    return weighted_mean(label_distances(counts, measure).ravel(), counts.sum(axis=-1).ravel())
 
 
 def numeric_distances(values: np.ndarray, shards: np.ndarray, n_shards: int) -> tuple[np.ndarray, np.ndarray]:

@@ -36,27 +36,40 @@ def fit_table(
     [[4, 2], [0, 2]]
     """
     if allowed is None:
-        return _rounded(_fitted(weights, rows, columns), rows, columns, np.ones(weights.shape, dtype=bool))
+        return _rounded(scale_to(weights, rows, columns), rows, columns, np.ones(weights.shape, dtype=bool))
     rows, columns = rows - allowed.sum(axis=1), columns - allowed.sum(axis=0)
     if rows.min() < 0 or columns.min() < 0:
         return None
-    rest = _rounded(_fitted(weights * allowed, rows, columns), rows, columns, allowed)
+    rest = _rounded(scale_to(weights * allowed, rows, columns), rows, columns, allowed)
     return None if rest is None else rest + allowed
 
 
-def _fitted(weights: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Scale to the sums as far as that converges; no sum is exceeded."""
+def scale_to(weights: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Scale tables to these sums by iterative proportional fitting, as far as that converges.
+
+    Parameters
+    ----------
+    weights : float array (..., n, m)
+        Relative sizes of the cells, 0 or greater.
+    rows, columns : int array (n,) and (m,)
+        The sums wanted.
+
+    Returns
+    -------
+    float array (..., n, m)
+        No sum is exceeded.
+    """
     fitted = np.asarray(weights, dtype=float)
     for _ in range(_MOST_ROUNDS):
-        fitted = fitted * _ratio(rows, fitted.sum(axis=1))[:, None]
-        fitted = fitted * _ratio(columns, fitted.sum(axis=0))
-        if np.abs(fitted.sum(axis=1) - rows).max() < 1e-6:
+        fitted = fitted * _ratio(rows, fitted.sum(axis=-1))[..., :, None]
+        fitted = fitted * _ratio(columns, fitted.sum(axis=-2))[..., None, :]
+        if np.abs(fitted.sum(axis=-1) - rows).max() < 1e-6:
             break
-    return fitted * np.minimum(_ratio(rows, fitted.sum(axis=1)), 1)[:, None]
+    return fitted * np.minimum(_ratio(rows, fitted.sum(axis=-1)), 1)[..., :, None]
 
 
 def _ratio(wanted: np.ndarray, got: np.ndarray) -> np.ndarray:
-    return np.divide(wanted, got, out=np.zeros(len(got)), where=got > 0)
+    return np.divide(wanted, got, out=np.zeros(got.shape), where=got > 0)
 
 
 def _rounded(fitted: np.ndarray, rows: np.ndarray, columns: np.ndarray, allowed: np.ndarray) -> np.ndarray | None:

@@ -122,7 +122,8 @@ def check_quality(quality: Any, n_shards: int, records: Records) -> list[dict[st
     if quality is None:
         return []
     several = [quality] if isinstance(quality, Mapping) else quality
-    if isinstance(several, str) or not isinstance(several, Sequence) or not all(isinstance(q, Mapping) for q in several):
+    listed = isinstance(several, Sequence) and not isinstance(several, str)
+    if not listed or not all(isinstance(one, Mapping) for one in several):
         raise FedlabError(
             f"quality must be a mapping such as {{kind: label_noise, probability: 0.1}}, or a list of such, "
             f"got {quality!r}"
@@ -162,7 +163,8 @@ def _number(option: str, value: Any) -> float:
 
 
 def _probabilities(given: Any, n_shards: int) -> list[float]:
-    values = list(given) if isinstance(given, Sequence | np.ndarray) and not isinstance(given, str) else [given] * n_shards
+    listed = isinstance(given, Sequence | np.ndarray) and not isinstance(given, str)
+    values = list(given) if listed else [given] * n_shards
     if len(values) != n_shards:
         raise FedlabError(
             f"quality: probability has {len(values)} numbers for {n_shards} organisations; give one for each, or "

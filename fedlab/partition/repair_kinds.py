@@ -81,7 +81,8 @@ def _move_rows(
         path = _shortest_chain(after, needy, rows > min_rows, rows)
         if path is None:
             raise _no_way(needy, rows, min_rows)
-        amount = min(min_rows - rows[needy], rows[path[-1][0]] - min_rows, *(after[s, k] - 1 for s, k, _ in path))
+        spare = [int(rows[path[-1][0]]) - min_rows, *(int(after[giver, kind]) - 1 for giver, kind, _ in path)]
+        amount = min(min_rows - int(rows[needy]), *spare)
         for giver, kind, taker in path:
             after[giver, kind] -= amount
             after[taker, kind] += amount

@@ -267,7 +267,8 @@ def _peculiar(split: Split, skew: dict[str, Any]) -> dict[str, Any]:
     said: dict[str, Any] = {}
     if split.found:
         said["found"] = {
-            option: one | {"achieved": achieved_skew(split, one["measure"], skew)} for option, one in split.found.items()
+            option: one | {"achieved": achieved_skew(split, one["measure"], skew)}
+            for option, one in split.found.items()
         }
     if len(split.copies):
         shared = len(np.unique(split.copies[:, 0]))

@@ -157,8 +157,8 @@ def sorted_shards(
     n_blocks = n_shards * shards_per_organisation
     if n_blocks > units.n:
         raise FedlabError(
-            f"{n_shards} organisations of {shards_per_organisation} blocks each need {n_blocks} {units.noun}s, but there "
-            f"are {units.n} outside the holdout; give shards_per_organisation of at most {units.n // n_shards}"
+            f"{n_shards} organisations of {shards_per_organisation} blocks each need {n_blocks} {units.noun}s, but "
+            f"there are {units.n} outside the holdout; give shards_per_organisation of at most {units.n // n_shards}"
         )
     counted = units.counted()
     sizes = even_counts(even_counts(np.array([units.n]), n_shards)[0], shards_per_organisation).ravel()

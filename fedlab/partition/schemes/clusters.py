@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+import copy
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fedlab.errors import FedlabError
 from fedlab.partition.columns import standardised
+from fedlab.partition.dealing import largest_remainder
 from fedlab.partition.registry import SCHEMES, Dial, scheme_traits
 from fedlab.partition.schemes.feature import check_strictness, expected_distance, go_home
 from fedlab.partition.units import units_of
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from fedlab.records import Records
 
 _MOST_POINTS = 20_000  # that the centres are fitted to
+_MOST_CENTRES = 64  # that each point is compared with; more clusters are made in two levels
 _MOST_ROUNDS = 25
 _BLOCK = 2**24  # distances held at a time
 
@@ -27,18 +30,19 @@ def _check_clusters(strictness: float, columns: Sequence[str] | None) -> None:
         raise FedlabError(f"columns must be a list of names of numeric columns, got {columns!r}")
 
 
-def _clusters(
-    records: Records,
-    n_shards: int,
-    rng: np.random.Generator,
-    *,
-    strictness: float,
-    columns: Sequence[str] | None,
+def _home(
+    records: Records, n_shards: int, rng: np.random.Generator, columns: Sequence[str] | None
 ) -> np.ndarray:
-    units = units_of(records)
-    points = np.ascontiguousarray(units.mean(standardised(records, columns)), dtype=float)
-    home = k_means(points, n_shards, rng)
-    return go_home(records, home, home, n_shards, strictness, rng)
+    """Return the cluster of each unit."""
+    return k_means(np.ascontiguousarray(units_of(records).mean(standardised(records, columns))), n_shards, rng)
+
+
+def _at_strictness(
+    records: Records, n_shards: int, rng: np.random.Generator, columns: Sequence[str] | None, **_: Any
+) -> Callable[[float], np.ndarray]:
+    """Return the scheme as a function of strictness alone; clusters are found once."""
+    home = _home(records, n_shards, rng, columns)
+    return lambda strictness: go_home(records, home, home, n_shards, strictness, copy.deepcopy(rng))
 
 
 _DIAL = Dial(
@@ -46,7 +50,7 @@ _DIAL = Dial(
     1.0,
     False,
     ("ks", "wasserstein"),
-    expected_distance(_clusters, lambda records, columns, **_: standardised(records, columns).T),
+    expected_distance(_at_strictness, lambda records, columns, **_: standardised(records, columns).T),
 )
 
 
@@ -64,7 +68,8 @@ def clusters(
 
     Numeric features are scaled to mean 0 and standard deviation 1 (what is missing counts as the mean), and
     k-means with k = `n_shards` (k-means++ start, at most 25 rounds, on at most 20 000 evenly spaced rows)
-    makes the clusters; clusters are as large as they are, so sizes are skewed too. The share `strictness` of
+    makes the clusters; clusters are as large as they are, so sizes are skewed too. More than 64 organisations
+    are made in two levels: about the root of so many clusters, each clustered again. The share `strictness` of
     each cluster goes to its organisation, the rest is dealt out like `iid`. Organisations are numbered by their
     cluster's mean on the first column, so that a run is the same everywhere.
 
@@ -95,11 +100,12 @@ def clusters(
         If there is no numeric column that varies, or fewer different rows than organisations.
     """
     _check_clusters(strictness, columns)
-    return _clusters(records, n_shards, rng, strictness=strictness, columns=columns)
+    home = _home(records, n_shards, rng, columns)
+    return go_home(records, home, home, n_shards, strictness, rng)
 
 
 def k_means(points: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarray:
-    """Cluster points by Lloyd's algorithm; no cluster is empty.
+    """Cluster points by Lloyd's algorithm, in two levels for many clusters; no cluster is empty.
 
     Parameters
     ----------
@@ -120,6 +126,8 @@ def k_means(points: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarray:
     >>> k_means(np.array([[0.0], [5.0], [0.1], [5.2]]), 2, np.random.default_rng(0)).tolist()
     [0, 1, 0, 1]
     """
+    if k > _MOST_CENTRES:
+        return _two_levels(points, k, rng)
     some = points[:: -(-len(points) // max(_MOST_POINTS, 20 * k))]
     centres = _first_centres(some, k, rng)
     for _ in range(_MOST_ROUNDS):
@@ -138,6 +146,42 @@ def k_means(points: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarray:
     return found
 
 
+def _two_levels(points: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarray:
+    """Cluster roughly, then each cluster into as many as its share of the points, or of the different ones."""
+    rough = k_means(points, min(round(k**0.5), _MOST_CENTRES), rng)
+    members = [np.flatnonzero(rough == number) for number in range(int(rough.max()) + 1)]
+    try:
+        return _cluster_each(points, members, np.array([len(rows) for rows in members]), k, rng)
+    except FedlabError:  # some rows are equal: count the different ones, which takes time
+        different = np.array([len(np.unique(points[rows], axis=0)) for rows in members])
+        return _cluster_each(points, members, different, k, rng)
+
+
+def _cluster_each(
+    points: np.ndarray, members: list[np.ndarray], different: np.ndarray, k: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Cluster each of several clusters, into k in all and none into more than it has different points."""
+    if different.sum() < k:
+        raise _too_few(int(different.sum()), k)
+    rows_of_each = np.array([len(rows) for rows in members])
+    numbers = np.minimum(np.maximum(largest_remainder(rows_of_each, k), 1), different)
+    while (over := int(numbers.sum()) - k) != 0:  # the limits shift a few from or to where there is room
+        room = numbers - 1 if over > 0 else different - numbers
+        place = int(np.argmax(room))
+        numbers[place] -= int(np.sign(over)) * min(abs(over), int(room[place]))
+    found = np.empty(len(points), dtype=np.int64)
+    for number, (rows, parts) in enumerate(zip(members, numbers, strict=True)):
+        found[rows] = k_means(points[rows], int(parts), rng) + int(numbers[:number].sum())
+    return found
+
+
+def _too_few(different: int, k: int) -> FedlabError:
+    return FedlabError(
+        f"the columns have only {different} different rows, too few for {k} clusters; give n_shards of at most "
+        f"{different}, or other columns"
+    )
+
+
 def _first_centres(points: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarray:
     """Draw k different points, each with a chance proportional to its squared distance from those before."""
     centres = [points[int(rng.integers(len(points)))]]
@@ -146,11 +190,9 @@ def _first_centres(points: np.ndarray, k: int, rng: np.random.Generator) -> np.n
         distances = np.minimum(distances, ((points - centres[-1]) ** 2).sum(axis=1))
         total = np.cumsum(distances, dtype=float)
         if total[-1] == 0:
-            raise FedlabError(
-                f"the columns have only {len(centres)} different rows, too few for {k} clusters; give n_shards of at "
-                f"most {len(centres)}, or other columns"
-            )
-        centres.append(points[min(int(np.searchsorted(total, rng.random() * total[-1], side="right")), len(points) - 1)])
+            raise _too_few(len(centres), k)
+        drawn = int(np.searchsorted(total, rng.random() * total[-1], side="right"))
+        centres.append(points[min(drawn, len(points) - 1)])
     return np.array(centres)
 
 

@@ -82,9 +82,9 @@ def mixed(
     table = fit_table(counts, sizes, totals, counts > 0) if promised else fit_table(counts + _LITTLE, sizes, totals)
     if table is None:
         raise FedlabError(
-            f"the sizes of {size_name!r} (from {sizes.min()} to {sizes.max()} rows) and the classes that {name!r} gives "
-            "each organisation exclude each other: there are not enough rows of some class for a large one; give more "
-            "even sizes, or more classes per organisation"
+            f"the sizes of {size_name!r} (from {sizes.min()} to {sizes.max()} rows) and the classes that {name!r} "
+            "gives each organisation exclude each other: there are not enough rows of some class for a large one; give "
+            "more even sizes, or more classes per organisation"
         )
     return deal(units, strata, table.T, rng)
 
@@ -153,7 +153,17 @@ def overlap(
     shared[order[held <= round(share * records.n_rows)]] = True
     rows = np.flatnonzero(shared[units.of_row])
     # the organisation of a copy is a step from 1 to n - 1 further round: never the one that has the row
-    steps = rng.permuted(np.tile(np.arange(1, n_shards), (units.n, 1)), axis=1) if copies > 1 else None
-    drawn = rng.integers(1, n_shards, (units.n, 1)) if steps is None else steps[:, :copies]
-    others = (shards[rows][:, None] + drawn[units.of_row[rows]]) % n_shards
+    steps = _different_steps(units.n, copies, n_shards, rng)
+    others = (shards[rows][:, None] + steps[units.of_row[rows]]) % n_shards
     return Dealt(shards, np.stack([np.repeat(rows, copies), others.ravel()], axis=1))
+
+
+def _different_steps(n: int, number: int, n_shards: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw for each of n things so many different whole numbers from 1 to n_shards - 1."""
+    steps = np.empty((n, 0), dtype=np.int64)
+    for taken in range(number):
+        drawn = rng.integers(1, n_shards - taken, n)
+        for column in np.sort(steps, axis=1).T:  # counted among those not taken
+            drawn += drawn >= column
+        steps = np.column_stack([steps, drawn])
+    return steps

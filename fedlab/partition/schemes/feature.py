@@ -19,7 +19,8 @@ from fedlab.seeds import rng as seeded
 if TYPE_CHECKING:
     from fedlab.records import Records
 
-_MOST_ROWS = 50_000  # of which a search for a strictness makes use
+# of which a search for a strictness makes use: fewer for each organisation would add noise to its distance
+_MOST_ROWS, _MOST_ROWS_EACH = 50_000, 1_000
 
 
 def check_strictness(strictness: float, **_: Any) -> None:
@@ -29,24 +30,35 @@ def check_strictness(strictness: float, **_: Any) -> None:
 
 
 def expected_distance(
-    scheme: Callable[..., np.ndarray], values: Callable[[Records], np.ndarray]
+    at_strictness: Callable[..., Callable[[float], np.ndarray]], values: Callable[..., np.ndarray]
 ) -> Callable[..., Callable[[float], float]]:
     """Return `Dial.expect` for the strictness of a scheme: the mean distance of these columns over a few draws.
 
-    The scheme is run on at most 50 000 rows, evenly spaced, always with the same random numbers.
+    The scheme is run on at most 50 000 rows, or 1000 for each organisation, evenly spaced, always with the same
+    random numbers.
+
+    Parameters
+    ----------
+    at_strictness : callable
+        ``at_strictness(records, n_shards, rng, **options)`` returns a function from the strictness to the shards.
+    values : callable
+        ``values(records, **options)`` returns the columns that are measured, float array (n_columns, n_rows).
     """
 
     def expect(records: Records, n_shards: int, measure: str, **options: Any) -> Callable[[float], float]:
-        step = -(-records.n_rows // _MOST_ROWS)
+        step = -(-records.n_rows // max(_MOST_ROWS, _MOST_ROWS_EACH * n_shards))
         some = records.take(np.arange(0, records.n_rows, step)) if step > 1 else records
-        columns = values(some, **{**options, "strictness": 1.0})
+        columns = values(some, **options)
         repeats = int(np.clip(50_000 // some.n_rows, 2, 32))
+        schemes = [
+            at_strictness(some, n_shards, seeded(0, "dial", "strictness", number), **options)
+            for number in range(repeats)
+        ]
 
         def expected(strictness: float) -> float:
             found = []
-            for number in range(repeats):
-                generator = seeded(0, "dial", "strictness", number)
-                shards = scheme(some, n_shards, generator, **{**options, "strictness": strictness})
+            for scheme in schemes:
+                shards = scheme(strictness)
                 rows = np.bincount(shards, minlength=n_shards)
                 for column in columns:
                     ks, wasserstein = numeric_distances(column, shards, n_shards)
@@ -58,17 +70,15 @@ def expected_distance(
     return expect
 
 
-def _blend(first: np.ndarray, strictness: float, rng: np.random.Generator) -> np.ndarray:
-    """Return the order of the blend of an order and a random one."""
+def _blend(values: np.ndarray, strictness: float, shuffled: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    """Return the order by the values, more or less strictly."""
     from scipy.special import ndtri
 
-    n = len(first)
-    shuffled = rng.permutation(n)
-    noise = rng.standard_normal(n)
+    n = len(values)
     if strictness == 0:
         return shuffled
     # equal values stand in random order, so that a cut through them falls on none in particular
-    order = shuffled[np.argsort(first[shuffled], kind="stable")]
+    order = shuffled[np.argsort(values[shuffled], kind="stable")]
     if strictness == 1:
         return order
     scores = np.empty(n)
@@ -76,13 +86,15 @@ def _blend(first: np.ndarray, strictness: float, rng: np.random.Generator) -> np
     return np.argsort(strictness * scores + (1 - strictness) * noise, kind="stable")
 
 
-def _feature(
-    records: Records, n_shards: int, rng: np.random.Generator, *, column: str, strictness: float
-) -> np.ndarray:
+def _at_strictness(
+    records: Records, n_shards: int, rng: np.random.Generator, column: str, **_: Any
+) -> Callable[[float], np.ndarray]:
+    """Return the scheme as a function of strictness alone, with the same noise for all."""
     units = units_of(records)
-    order = _blend(units.mean(numbers_of(records, column)), strictness, rng)
+    values = units.mean(numbers_of(records, column))
     targets = even_counts(np.array([len(units.of_row)]), n_shards)[0]
-    return cut(units, order, targets)[units.of_row]
+    shuffled, noise = rng.permutation(units.n), rng.standard_normal(units.n)
+    return lambda strictness: cut(units, _blend(values, strictness, shuffled, noise), targets)[units.of_row]
 
 
 _FEATURE_DIAL = Dial(
@@ -90,7 +102,7 @@ _FEATURE_DIAL = Dial(
     1.0,
     False,
     ("ks", "wasserstein"),
-    expected_distance(_feature, lambda records, column, **_: numbers_of(records, column)[None, :]),
+    expected_distance(_at_strictness, lambda records, column, **_: numbers_of(records, column)[None, :]),
 )
 
 
@@ -133,7 +145,7 @@ def feature(
         If the column is not such, or strictness is out of range.
     """
     check_strictness(strictness)
-    return _feature(records, n_shards, rng, column=column, strictness=strictness)
+    return _at_strictness(records, n_shards, rng, column)(strictness)
 
 
 def _whole_groups(records: Records, column: str, strictness: float) -> np.ndarray | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fedlab.errors import FedlabError
-from fedlab.partition.assignments import read_assignment
+from fedlab.partition.assignments import count_organisations, read_assignment
 from fedlab.partition.dealt import Dealt
 from fedlab.partition.registry import SCHEMES, scheme_traits
 
@@ -24,7 +24,7 @@ def _check_path(path: str) -> None:
 @SCHEMES.register("from_file")
 @scheme_traits(
     check=_check_path,
-    count=lambda records, path: read_assignment(path, records)[2],
+    count=lambda records, path: count_organisations(path),
     repaired=False,
     whole=True,
     part=False,

@@ -11,7 +11,7 @@ from fedlab.partition.checks import real_number
 from fedlab.partition.dealing import deal, even_counts, largest_remainder, strata_rows
 from fedlab.partition.dials import dirichlet_from, replicates
 from fedlab.partition.distances import mean_label_distance
-from fedlab.partition.margins import fit_table
+from fedlab.partition.margins import fit_table, scale_to
 from fedlab.partition.registry import SCHEMES, Dial, inner_scheme, scheme_traits, traits_for
 from fedlab.partition.units import label_codes, units_of
 from fedlab.seeds import rng as seeded
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # outside them the shares are one-hot, or equal, to all digits anyway, and the draws would under- or overflow
 _LEAST_ALPHA, _GREATEST_ALPHA = 1e-300, 1e24
+# a class of which an organisation draws next to nothing may still have to fill it up
+_LEAST_WEIGHT = 1e-9
 
 
 def _check_dirichlet(alpha: float) -> None:
@@ -34,7 +36,7 @@ def _expect_dirichlet(records: Records, n_shards: int, measure: str, **_: Any) -
 
     def expected(alpha: float) -> float:
         counts = largest_remainder(dirichlet_from(alpha, uniforms), totals)
-        return float(np.mean([mean_label_distance(table.T, measure) for table in counts]))
+        return mean_label_distance(counts.swapaxes(-1, -2), measure)
 
     return expected
 
@@ -122,8 +124,7 @@ def _check_organisations(alpha: float, size: Any) -> None:
 
 def _class_table(weights: np.ndarray, sizes: np.ndarray, totals: np.ndarray) -> np.ndarray:
     """Return how many rows of each class each organisation gets: its shares, as far as the classes last."""
-    # a class that an organisation draws with next to no weight may still have to fill it up
-    table = fit_table(np.maximum(weights, 1e-9) * sizes[:, None], sizes, totals)
+    table = fit_table(np.maximum(weights, _LEAST_WEIGHT) * sizes[:, None], sizes, totals)
     assert table is not None  # with all cells allowed there always is one
     return table
 
@@ -131,13 +132,13 @@ def _class_table(weights: np.ndarray, sizes: np.ndarray, totals: np.ndarray) -> 
 def _expect_organisations(records: Records, n_shards: int, measure: str, **options: Any) -> Callable[[float], float]:
     totals = np.bincount(label_codes(records))
     prior = totals / totals.sum()
-    number = min(replicates(len(totals) * n_shards), max(8, 4000 // n_shards))
+    number = replicates(4 * len(totals) * n_shards)
     uniforms = seeded(0, "dial", "dirichlet_organisations").random((number, n_shards, len(totals)))
     sizes = np.bincount(_sizes(records, n_shards, seeded(0, "dial", "size"), options["size"]), minlength=n_shards)
 
     def expected(alpha: float) -> float:
-        tables = (_class_table(dirichlet_from(alpha * prior, one), sizes, totals) for one in uniforms)
-        return float(np.mean([mean_label_distance(table, measure) for table in tables]))
+        weights = np.maximum(dirichlet_from(alpha * prior, uniforms), _LEAST_WEIGHT) * sizes[:, None]
+        return mean_label_distance(scale_to(weights, sizes, totals), measure)
 
     return expected
 

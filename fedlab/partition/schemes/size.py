@@ -11,7 +11,7 @@ from fedlab.errors import FedlabError
 from fedlab.partition.checks import real_number, whole_number
 from fedlab.partition.dealing import deal, largest_remainder
 from fedlab.partition.dials import dirichlet_from, replicates
-from fedlab.partition.distances import effective_number, gini
+from fedlab.partition.distances import effective_numbers, ginis
 from fedlab.partition.registry import SCHEMES, Dial, scheme_traits
 from fedlab.partition.units import units_of
 from fedlab.seeds import rng as seeded
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from fedlab.records import Records
 
 _DEFAULT_EXPONENT = 1.0
-_MEASURES: dict[str, Callable[[np.ndarray], float]] = {"gini": gini, "effective": effective_number}
+_MEASURES: dict[str, Callable[[np.ndarray], np.ndarray]] = {"gini": ginis, "effective": effective_numbers}
 
 
 def _deal_by(shares: np.ndarray | Sequence[float], records: Records, rng: np.random.Generator) -> np.ndarray:
@@ -47,7 +47,7 @@ def _size_dial(
 
         def expected(value: float) -> float:
             sizes = largest_remainder(shares(value, drawn), np.full(len(drawn), records.n_rows))
-            return float(np.mean([_MEASURES[measure](row) for row in sizes]))
+            return float(_MEASURES[measure](sizes).mean())
 
         return expected
 
