@@ -304,9 +304,7 @@ def _with_features(records: Records, features: tuple[str, ...]) -> Records:
     return NewRecords(records.frame[kept], own, records.name, records.about)
 
 
-def _shard_count(
-    records: Records, pool: Records, scheme: str, n_shards: int | None, options: dict[str, Any]
-) -> int:
+def _shard_count(records: Records, pool: Records, scheme: str, n_shards: int | None, options: dict[str, Any]) -> int:
     """Return the number of organisations, from the user or from the scheme."""
     determined = shards_determined_by(scheme, records, options)
     if determined is None:

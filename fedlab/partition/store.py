@@ -99,17 +99,13 @@ class Partition:
 
     def _entry(self, number: int) -> dict[str, Any]:
         if not 0 <= number < self.n_shards:
-            raise FedlabError(
-                f"{self.dir}: shard {number} does not exist; there are {self.n_shards}, numbered from 0"
-            )
+            raise FedlabError(f"{self.dir}: shard {number} does not exist; there are {self.n_shards}, numbered from 0")
         return self.meta["shards"][number]
 
     def _read(self, entry: dict[str, Any]) -> Records:
         path = self.dir / entry["file"]
         if not path.is_file():
-            raise FedlabError(
-                f"{path}: {_META} lists this file, but it is missing; write the partition again"
-            )
+            raise FedlabError(f"{path}: {_META} lists this file, but it is missing; write the partition again")
         if sha256_file(path) != entry["sha256"]:
             raise FedlabError(
                 f"{path}: the file has been changed since it was written (its SHA-256 is not the one in "
@@ -129,9 +125,7 @@ class Partition:
         return replace(self.schema, features=tuple(entry["features"]), sensitive=sensitive)
 
 
-def write_partition(
-    split: Split, out_dir: Path | str, format: str = "csv", measure: str = "basic"
-) -> Partition:
+def write_partition(split: Split, out_dir: Path | str, format: str = "csv", measure: str = "basic") -> Partition:
     """Write a split: data_part1, data_part2, … and holdout in the format, then partition.json.
 
     Each file appears whole or not at all, and partition.json comes last: a folder without it is not a
@@ -337,9 +331,7 @@ def _read_meta(folder: Path) -> dict[str, Any]:
     try:
         meta = read_json(path)
         names = _listed(meta)
-        whole = len(meta["shards"]) == meta["n_shards"] and all(
-            key in meta for key in ("schema", "dtypes", "kinds")
-        )
+        whole = len(meta["shards"]) == meta["n_shards"] and all(key in meta for key in ("schema", "dtypes", "kinds"))
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
         raise FedlabError(
             f"{path}: this is not a partition's description ({error!r}); write the partition again"

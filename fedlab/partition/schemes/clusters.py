@@ -30,9 +30,7 @@ def _check_clusters(strictness: float, columns: Sequence[str] | None) -> None:
         raise FedlabError(f"columns must be a list of names of numeric columns, got {columns!r}")
 
 
-def _home(
-    records: Records, n_shards: int, rng: np.random.Generator, columns: Sequence[str] | None
-) -> np.ndarray:
+def _home(records: Records, n_shards: int, rng: np.random.Generator, columns: Sequence[str] | None) -> np.ndarray:
     """Return the cluster of each unit."""
     return k_means(np.ascontiguousarray(units_of(records).mean(standardised(records, columns))), n_shards, rng)
 

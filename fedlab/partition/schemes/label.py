@@ -45,9 +45,7 @@ _LABEL_MEASURES = ("js", "hellinger", "tv")
 
 
 @SCHEMES.register("dirichlet")
-@scheme_traits(
-    check=_check_dirichlet, dials={"alpha": Dial(1e-3, 1e4, True, _LABEL_MEASURES, _expect_dirichlet)}
-)
+@scheme_traits(check=_check_dirichlet, dials={"alpha": Dial(1e-3, 1e4, True, _LABEL_MEASURES, _expect_dirichlet)})
 def dirichlet(records: Records, n_shards: int, rng: np.random.Generator, *, alpha: float = 0.5) -> np.ndarray:
     """Share each class out over the organisations by shares drawn from a symmetric Dirichlet distribution.
 

@@ -36,9 +36,7 @@ def _power(n_shards: int, exponent: float) -> np.ndarray:
     return np.exp(logs - logs.max())
 
 
-def _size_dial(
-    shares: Callable[[float, np.ndarray], np.ndarray], draw: str, low: float, high: float
-) -> Dial:
+def _size_dial(shares: Callable[[float, np.ndarray], np.ndarray], draw: str, low: float, high: float) -> Dial:
     """Return a dial for an option that decides sizes; `shares` takes it and fixed random numbers (R, n)."""
 
     def expect(records: Records, n_shards: int, measure: str, **_: Any) -> Callable[[float], float]:
@@ -64,13 +62,10 @@ def _check_quantity(exponent: float, fractions: Sequence[float] | None) -> None:
         real_number(f"fractions[{number}]", fraction, "a number greater than 0", 0, float("inf"), low_ok=False)
     if abs(sum(fractions) - 1) > 1e-9:
         raise FedlabError(
-            f"fractions must sum to 1, got {list(fractions)} with the sum {sum(fractions):.12g}; "
-            "divide each by the sum"
+            f"fractions must sum to 1, got {list(fractions)} with the sum {sum(fractions):.12g}; divide each by the sum"
         )
     if exponent != _DEFAULT_EXPONENT:
-        raise FedlabError(
-            f"exponent {exponent!r} has no meaning beside explicit fractions; leave one of the two out"
-        )
+        raise FedlabError(f"exponent {exponent!r} has no meaning beside explicit fractions; leave one of the two out")
 
 
 def _count_fractions(records: Records, exponent: float, fractions: Sequence[float] | None) -> int | None:
@@ -129,9 +124,7 @@ def quantity(
     """
     _check_quantity(exponent, fractions)
     if fractions is not None and len(fractions) != n_shards:
-        raise FedlabError(
-            f"{len(fractions)} fractions make {len(fractions)} organisations, got n_shards={n_shards}"
-        )
+        raise FedlabError(f"{len(fractions)} fractions make {len(fractions)} organisations, got n_shards={n_shards}")
     return _deal_by(_power(n_shards, -exponent) if fractions is None else fractions, records, rng)
 
 
@@ -268,9 +261,7 @@ def _check_dirichlet_sizes(alpha: float) -> None:
 
 @SCHEMES.register("dirichlet_sizes")
 @scheme_traits(check=_check_dirichlet_sizes, dials={"alpha": _size_dial(dirichlet_from, "random", 1e-3, 1e4)})
-def dirichlet_sizes(
-    records: Records, n_shards: int, rng: np.random.Generator, *, alpha: float = 0.5
-) -> np.ndarray:
+def dirichlet_sizes(records: Records, n_shards: int, rng: np.random.Generator, *, alpha: float = 0.5) -> np.ndarray:
     """Shuffle all rows, then cut them into shards whose shares are drawn from a symmetric Dirichlet distribution.
 
     Shares p ~ Dir(alpha, ..., alpha): mean 1 / n, variance (n - 1) / (n² (n alpha + 1)). Source: Li et al.
