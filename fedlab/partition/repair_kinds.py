@@ -86,7 +86,7 @@ def _move_rows(
         for giver, kind, taker in path:
             after[giver, kind] -= amount
             after[taker, kind] += amount
-    for kind in np.flatnonzero((before != after).any(axis=0)):
+    for kind in np.flatnonzero((before != after).any(axis=0)).tolist():
         change = after[:, kind] - before[:, kind]
         units_of_kind = order[kind_of_unit[order] == kind]
         owners = shard_of_unit[units_of_kind]
@@ -103,12 +103,12 @@ def _shortest_chain(
     while frontier:
         found: list[int] = []
         for taker in frontier:
-            for kind in np.flatnonzero((counts[taker] > 0) & ~seen):
+            for kind in np.flatnonzero((counts[taker] > 0) & ~seen).tolist():
                 seen[kind] = True
-                for giver in np.flatnonzero(counts[:, kind] > 1):
-                    if int(giver) not in reached:
-                        reached[int(giver)] = (int(giver), int(kind), taker)
-                        found.append(int(giver))
+                for giver in np.flatnonzero(counts[:, kind] > 1).tolist():
+                    if giver not in reached:
+                        reached[giver] = (giver, kind, taker)
+                        found.append(giver)
         givers = [shard for shard in found if can_spare[shard]]
         if givers:
             step = reached[max(givers, key=lambda shard: rows[shard])]
