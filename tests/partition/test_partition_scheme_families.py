@@ -63,12 +63,12 @@ def test_size_schemes_shuffle(call):
 
 def test_drawn_sizes_have_the_moments_of_the_formulas():
     """Logs of log-normal sizes differ with standard deviation sigma; Dirichlet sizes have their variance."""
-    records = table(np.arange(100_000) % 2)
+    records = table(np.arange(20_000) % 2)
     logs = np.array([np.log(np.bincount(cut(records, "lognormal", 10, seed, sigma=0.5))) for seed in range(150)])
     assert logs.std(axis=1, ddof=1).mean() == pytest.approx(0.5 * 0.9727, rel=0.05)  # c4 of ten
-    shares = [np.bincount(cut(records, "dirichlet_sizes", 5, seed, alpha=2), minlength=5) / 1e5 for seed in range(300)]
-    assert np.mean(shares, axis=0) == pytest.approx(np.full(5, 0.2), abs=5 * np.sqrt(4 / 25 / 11 / 300))
-    assert np.var(shares, axis=0).mean() == pytest.approx(4 / (25 * 11), rel=0.12)
+    shares = [np.bincount(cut(records, "dirichlet_sizes", 5, seed, alpha=2), minlength=5) / 2e4 for seed in range(200)]
+    assert np.mean(shares, axis=0) == pytest.approx(np.full(5, 0.2), abs=5 * np.sqrt(4 / 25 / 11 / 200))
+    assert np.var(shares, axis=0).mean() == pytest.approx(4 / (25 * 11), rel=0.15)
 
 
 def test_sizes_that_do_not_fit_are_refused_with_the_sum_needed():
@@ -147,7 +147,7 @@ def test_sorted_shards_are_blocks_of_the_sorted_table():
         of_class = counts(SORTED, cut(SORTED, "sorted_shards", 7, seed), 7)
         assert np.ptp(of_class.sum(axis=1)) <= 1
         assert (of_class > 0).sum() <= 7 * 2 + 2  # each of the two cuts between classes adds one at most
-    with pytest.raises(FedlabError, match="need 22 rows, but there are 20 .* at most 1"):
+    with pytest.raises(FedlabError, match=r"need 22 rows, but there are 20 .* at most 1"):
         cut(table([0, 1] * 10), "sorted_shards", 11)
 
 
@@ -219,7 +219,7 @@ def test_columns_that_tell_nothing_are_refused(values, says):
         split_records(table([0, 1] * 20, dose=values), "feature", 2, holdout=0, column="dose")
     with pytest.raises(FedlabError, match="column 'dosis' is not known; did you mean 'dose'"):
         split_records(table([0, 1] * 20, dose=values), "feature", 2, column="dosis")
-    for strictness in (-0.1, 1.1, "1", True and None):
+    for strictness in (-0.1, 1.1, "1", None):
         with pytest.raises(FedlabError, match="strictness must be a number from 0"):
             check_options("feature", {"column": "dose", "strictness": strictness})
 
@@ -234,7 +234,7 @@ def test_feature_groups_stay_whole_and_balanced():
     half = cut(records, "feature_groups", 2, column="ward", strictness=0.5)
     at_home = pd.Series(half == shards).groupby(ward).mean()
     assert at_home.between(0.6, 0.9).all()  # half of them, and half of the others by chance
-    with pytest.raises(FedlabError, match="makes? at most 4 organisations, got n_shards=5; give at most 4"):
+    with pytest.raises(FedlabError, match="make at most 4 organisations, got n_shards=5; give at most 4"):
         cut(records, "feature_groups", 5, column="ward")
     with pytest.raises(FedlabError, match="no other can spare rows that it may hold"):
         split_records(records, "feature_groups", 4, holdout=0, min_rows=35, column="ward")
@@ -334,7 +334,7 @@ def test_repair_within_kinds_goes_through_a_third_shard():
     repaired = repair_kinds(shards, row_units(10), kinds, 3, 2, np.random.default_rng(0))
     assert np.bincount(repaired).tolist() == [6, 2, 2]
     tight = np.repeat([0, 1, 1, 2], [6, 1, 1, 1]), np.repeat([0, 0, 1, 1], [6, 1, 1, 1])
-    with pytest.raises(FedlabError, match="organisation 3 of 3 has 1 rows, .* give min_rows of at most 1"):
+    with pytest.raises(FedlabError, match=r"organisation 3 of 3 has 1 rows, .* give min_rows of at most 1"):
         repair_kinds(tight[0], row_units(9), tight[1], 3, 2, np.random.default_rng(0))
     chain = np.repeat([0, 1, 1, 2], [6, 1, 3, 2]), np.repeat([0, 0, 1, 1], [6, 1, 3, 2])
     after = repair_kinds(chain[0], row_units(12), chain[1], 3, 4, np.random.default_rng(0))

@@ -18,7 +18,7 @@ from fedlab.partition.units import units_of
 if TYPE_CHECKING:
     from fedlab.records import Records
 
-_MOST_POINTS = 20_000  # that the centres are fitted to
+_MOST_POINTS, _MOST_POINTS_EACH = 5_000, 100  # that the centres are fitted to: in all, or for each
 _MOST_CENTRES = 64  # that each point is compared with; more clusters are made in two levels
 _MOST_ROUNDS = 25
 _BLOCK = 2**24  # distances held at a time
@@ -65,7 +65,7 @@ def clusters(
     """Give each organisation a cluster of similar rows, found by k-means on standardised features.
 
     Numeric features are scaled to mean 0 and standard deviation 1 (what is missing counts as the mean), and
-    k-means with k = `n_shards` (k-means++ start, at most 25 rounds, on at most 20 000 evenly spaced rows)
+    k-means with k = `n_shards` (k-means++ start, at most 25 rounds, on at most 5000 evenly spaced rows)
     makes the clusters; clusters are as large as they are, so sizes are skewed too. More than 64 organisations
     are made in two levels: about the root of so many clusters, each clustered again. The share `strictness` of
     each cluster goes to its organisation, the rest is dealt out like `iid`. Organisations are numbered by their
@@ -126,7 +126,7 @@ def k_means(points: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarray:
     """
     if k > _MOST_CENTRES:
         return _two_levels(points, k, rng)
-    some = points[:: -(-len(points) // max(_MOST_POINTS, 20 * k))]
+    some = points[:: -(-len(points) // max(_MOST_POINTS, _MOST_POINTS_EACH * k))]
     centres = _first_centres(some, k, rng)
     for _ in range(_MOST_ROUNDS):
         nearest = _nearest(some, centres)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from fedlab.records import Records
 
 # of which a search for a strictness makes use: fewer for each organisation would add noise to its distance
-_MOST_ROWS, _MOST_ROWS_EACH = 50_000, 1_000
+_MOST_ROWS, _MOST_ROWS_EACH = 50_000, 500
 
 
 def check_strictness(strictness: float, **_: Any) -> None:
@@ -34,7 +34,7 @@ def expected_distance(
 ) -> Callable[..., Callable[[float], float]]:
     """Return `Dial.expect` for the strictness of a scheme: the mean distance of these columns over a few draws.
 
-    The scheme is run on at most 50 000 rows, or 1000 for each organisation, evenly spaced, always with the same
+    The scheme is run on at most 50 000 rows, or 500 for each organisation, evenly spaced, always with the same
     random numbers.
 
     Parameters
@@ -49,7 +49,7 @@ def expected_distance(
         step = -(-records.n_rows // max(_MOST_ROWS, _MOST_ROWS_EACH * n_shards))
         some = records.take(np.arange(0, records.n_rows, step)) if step > 1 else records
         columns = values(some, **options)
-        repeats = int(np.clip(50_000 // some.n_rows, 2, 32))
+        repeats = int(np.clip(50_000 // some.n_rows, 1, 32))
         schemes = [
             at_strictness(some, n_shards, seeded(0, "dial", "strictness", number), **options)
             for number in range(repeats)
