@@ -63,8 +63,10 @@ def _auc(table: np.ndarray, own: np.ndarray) -> float:
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.metrics import roc_auc_score
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     model = HistGradientBoostingClassifier(max_iter=40, max_leaf_nodes=8, early_stopping=False, random_state=0)
     folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=0)
-    scores = cross_val_predict(model, table, own, cv=folds, method="predict_proba")[:, 1]
+    with threadpool_limits(1):  # so little data is not worth threads, which wait for each other on a busy machine
+        scores = cross_val_predict(model, table, own, cv=folds, method="predict_proba")[:, 1]
     return float(roc_auc_score(own, scores))

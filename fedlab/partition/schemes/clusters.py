@@ -32,7 +32,11 @@ def _check_clusters(strictness: float, columns: Sequence[str] | None) -> None:
 
 def _home(records: Records, n_shards: int, rng: np.random.Generator, columns: Sequence[str] | None) -> np.ndarray:
     """Return the cluster of each unit."""
-    return k_means(np.ascontiguousarray(units_of(records).mean(standardised(records, columns))), n_shards, rng)
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    points = np.ascontiguousarray(units_of(records).mean(standardised(records, columns)))
+    with threadpool_limits(1):  # sums in one order, so that the same rows come out whatever the number of cores
+        return k_means(points, n_shards, rng)
 
 
 def _at_strictness(
