@@ -110,8 +110,9 @@ def _local_accuracy(card: Card) -> float:
 
 def _about(partition: Partition, holdout: Records, cards: list[Card]) -> dict[str, Any]:
     """Return what later stages must know of a trained set beyond the answers."""
+    from fedlab.partition import skew_summary
+
     bayes = partition.about.get("bayes") or {}
-    skew = partition.meta["skew"]
     classes = [str(value) for value in partition.meta["classes"]]
     counts = [[entry["class_counts"][value] for value in classes] for entry in partition.meta["shards"]]
     return {
@@ -124,9 +125,7 @@ def _about(partition: Partition, holdout: Records, cards: list[Card]) -> dict[st
             "n_rows": partition.meta["n_rows"],
             "data_bytes": partition.data_bytes,
             "model_bytes": sum(card.bytes for card in cards),
-            "skew_js": skew["js"],
-            "skew_tv": skew["tv"],
-            "skew_gini": skew["gini"],
+            **skew_summary(partition.meta["skew"]),
             "organisation_rows": [entry["rows"] for entry in partition.meta["shards"]],
             "organisation_class_counts": counts,
             "classes": partition.meta["classes"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import itertools
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -222,11 +223,12 @@ def _expand(block: dict[str, Any], exclude: list[dict[str, Any]]) -> list[Cell]:
 
 def _values(key: str, given: Any) -> list[Any]:
     """Return the values a key takes over the grid; a list is an axis, unless the key's one value is a list."""
-    if not isinstance(given, list):
-        return [given]
-    if key in _list_valued() and not any(isinstance(value, list) for value in given):
-        return [given]
-    return given
+    return [given] if _depth(given) <= _list_depths().get(key, 0) else given
+
+
+def _depth(value: Any) -> int:
+    """Return how deep lists are nested: 0 for what is none."""
+    return 1 + max(map(_depth, value), default=0) if isinstance(value, list) else 0
 
 
 def _matches(point: dict[str, Any], entry: dict[str, Any]) -> bool:
@@ -314,15 +316,16 @@ def _all_scheme_options() -> set[str]:
     return {option for name in SCHEMES for option in scheme_options(name)}
 
 
-def _list_valued() -> set[str]:
-    """Return the scheme options whose one value is a list (``fractions``)."""
+def _list_depths() -> dict[str, int]:
+    """Return the scheme options whose one value is a list (``fractions``: 1) or a list of lists (``groups``: 2)."""
     from fedlab.partition import SCHEMES
 
-    found = set()
+    found: dict[str, int] = {}
     for name in SCHEMES:
         for option, parameter in inspect.signature(SCHEMES.get(name)).parameters.items():
-            if any(word in str(parameter.annotation) for word in ("Sequence", "list", "tuple")):
-                found.add(option)
+            depth = len(re.findall(r"\b(?:Sequence|list|tuple)\b", str(parameter.annotation)))
+            if depth:
+                found[option] = max(depth, found.get(option, 0))
     return found
 
 
