@@ -63,6 +63,7 @@ def save_ballots(ballots: Ballots, path: Path | str, truth: Any = None, ids: Any
         "organisations": np.array(ballots.organisations, dtype=np.str_),
         "sizes": ballots.sizes,
         "accuracies": ballots.accuracies,
+        "class_counts": ballots.class_counts,
         "truth": _checked_truth(truth, ballots),
         "ids": _beside(ids, "ids", ballots),
     }
@@ -108,9 +109,7 @@ def load_ballots(path: Path | str) -> BallotFile:
     except FileNotFoundError as error:
         raise FedlabError(f"{path}: there is no such ballot file; cast the ballots first") from error
     except Exception as error:  # a damaged zip raises a dozen kinds, as deep as the damage lies
-        raise FedlabError(
-            f"{path}: not a ballot file ({error}); remove it and cast the ballots again"
-        ) from error
+        raise FedlabError(f"{path}: not a ballot file ({error}); remove it and cast the ballots again") from error
     stated = arrays.pop("format", np.array([])).tolist()
     if stated[:1] != [_FORMAT] or set(stated[1:]) != set(arrays):
         raise FedlabError(
@@ -127,6 +126,7 @@ def load_ballots(path: Path | str) -> BallotFile:
         organisations=organisations,
         sizes=arrays.get("sizes"),
         accuracies=arrays.get("accuracies"),
+        class_counts=arrays.get("class_counts"),
     )
     return BallotFile(ballots, _beside(truth, "truth", ballots), _beside(ids, "ids", ballots))
 
@@ -148,9 +148,7 @@ def _beside(values: Any, what: str, ballots: Ballots) -> np.ndarray | None:
         return None
     array = plain_values(values, what)
     if len(array) != ballots.n_records:
-        raise FedlabError(
-            f"{what} must hold one value for each of {ballots.n_records} records; got {len(array)}"
-        )
+        raise FedlabError(f"{what} must hold one value for each of {ballots.n_records} records; got {len(array)}")
     return array
 
 

@@ -14,13 +14,23 @@ from fedlab.voting.ties import check_tie
 Function = Callable[..., Any]
 
 #: Arguments that `vote` gives to a rule whose function asks for them by these names; they are no options.
-_GIVEN = ("tie", "positive")
+_GIVEN = ("tie", "positive", "validation", "X")
+#: How many hostile organisations a verdict survives, and how that is known.
+CERTIFICATES = {
+    "additive": "exact: each organisation adds its own part to the support",
+    "threshold": "exact: the votes by which the condition holds",
+    "bound": "a sound bound: the verdict survives at least that many",
+    "zero": "0: one organisation decides alone",
+    "none": "none known: what one organisation says changes how others count",
+}
 _NEEDS = {
     "labels": "cast the ballots with cast_ballots",
-    "probabilities": "not every model has predict_proba: choose a rule that needs labels only, or other "
-    "models",
+    "probabilities": "not every model has predict_proba: choose a rule that needs labels only, or other models",
     "sizes": "give cast_ballots sizes=: the training rows of each organisation",
     "accuracies": "give cast_ballots accuracies=: the local accuracy of each organisation",
+    "class_counts": "give cast_ballots class_counts=: each organisation's training rows of each class",
+    "validation": "give vote validation=(ballots, truth): the same models' ballots on rows of known class",
+    "X": "give vote X= (the records' features) and validation=(ballots, truth, X), or choose space='ballots'",
 }
 
 
@@ -35,7 +45,8 @@ class Rule:
     function : callable
         ``function(ballots, **options)``.
     needs : tuple of str
-        What ballots must hold: ``labels``, ``probabilities``, ``sizes``, ``accuracies``.
+        What ballots must hold: ``labels``, ``probabilities``, ``sizes``, ``accuracies``, ``class_counts``;
+        and what `vote` must be given beside them: ``validation``, ``X``.
     options : mapping
         Each option's default.
     any_option : bool
@@ -47,10 +58,15 @@ class Rule:
     additive : bool
         Whether each organisation adds its own part to the support, whatever the others say: then it can be
         certified how many hostile organisations a verdict survives.
+    certificate : str
+        One of `CERTIFICATES`: how it is known how many hostile organisations a verdict survives.
+    batch : bool
+        Whether a record's verdict depends on the other records of the batch (rules that learn from the
+        ballots themselves).
     may_abstain : bool
         Whether the rule abstains on its own account, apart from ties and from records that nobody answered.
-    formula, source : str
-        The verdict as a formula; where it is described.
+    formula, source, use : str
+        The verdict as a formula; where it is described; when to use it.
     """
 
     name: str
@@ -64,6 +80,9 @@ class Rule:
     may_abstain: bool = False
     formula: str = ""
     source: str = ""
+    certificate: str = "none"
+    batch: bool = False
+    use: str = ""
 
     @property
     def summary(self) -> str:
@@ -72,7 +91,7 @@ class Rule:
 
     @property
     def asks_for(self) -> tuple[str, ...]:
-        """Which of ``tie`` and ``positive`` the function wants to be given."""
+        """Which of ``tie``, ``positive``, ``validation`` and ``X`` the function wants to be given."""
         return tuple(name for name in _GIVEN if name in inspect.signature(self.function).parameters)
 
     def check(self, options: Mapping[str, Any], tie: str | None = None) -> None:
@@ -88,16 +107,21 @@ class Rule:
         if tie is not None:
             check_tie(tie)
 
-    def check_ballots(self, ballots: Ballots, options: Mapping[str, Any]) -> None:
-        """Refuse ballots that lack what the rule needs with these options."""
+    def needed(self, options: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return what the rule needs with these options."""
         chosen = {**self.options, **options}
-        needs = (*self.needs, *(self.choices[option][chosen[option]] for option in self.choices))
-        for need in needs:
-            if getattr(ballots, need) is None:
-                raise FedlabError(
-                    f"rule {rule_label(self, options)!r} needs {need}, and these ballots hold none; "
-                    f"{_NEEDS[need]}"
-                )
+        return (*self.needs, *(self.choices[option][chosen[option]] for option in self.choices))
+
+    def check_ballots(
+        self, ballots: Ballots, options: Mapping[str, Any], beside: Mapping[str, Any] | None = None
+    ) -> None:
+        """Refuse ballots that lack what the rule needs with these options; `beside`: what else `vote` was given."""
+        beside = beside or {}
+        for need in self.needed(options):
+            of_vote = need in ("validation", "X")
+            if (beside.get(need) if of_vote else getattr(ballots, need)) is None:
+                where = "none was given" if of_vote else "these ballots hold none"
+                raise FedlabError(f"rule {rule_label(self, options)!r} needs {need}, and {where}; {_NEEDS[need]}")
 
 
 RULES: Registry[Rule] = Registry("rule")
@@ -112,6 +136,9 @@ def rule(
     may_abstain: bool = False,
     formula: str = "",
     source: str = "",
+    certificate: str | None = None,
+    batch: bool = False,
+    use: str = "",
 ) -> Callable[[Function], Function]:
     """Return a decorator that registers a function as a rule.
 
@@ -132,6 +159,9 @@ def rule(
             may_abstain=may_abstain,
             formula=formula,
             source=source,
+            certificate=certificate or ("additive" if additive else "none"),
+            batch=batch,
+            use=use,
         )
         RULES.register(name)(declared)
         return function
@@ -174,9 +204,7 @@ def rule_options(rule: str | Function) -> dict[str, Any]:
     return dict(find_rule(rule).options)
 
 
-def check_rule(
-    rule: str | Function, options: Mapping[str, Any] | None = None, tie: str | None = None
-) -> None:
+def check_rule(rule: str | Function, options: Mapping[str, Any] | None = None, tie: str | None = None) -> None:
     """Check a rule's name, options and tie policy without any ballots: what a params file is checked by.
 
     Parameters
@@ -228,13 +256,9 @@ def _options(name: str, function: Function) -> tuple[dict[str, Any], bool]:
     try:
         parameters = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError) as error:
-        raise FedlabError(
-            f"rule {name!r} has no signature to read its options from; write it as a function"
-        ) from error
+        raise FedlabError(f"rule {name!r} has no signature to read its options from; write it as a function") from error
     if not parameters or parameters[0].kind in (parameters[0].KEYWORD_ONLY, parameters[0].VAR_KEYWORD):
-        raise FedlabError(
-            f"rule {name!r} must take the ballots as its first argument: my_rule(ballots, **options)"
-        )
+        raise FedlabError(f"rule {name!r} must take the ballots as its first argument: my_rule(ballots, **options)")
     options: dict[str, Any] = {}
     any_option = parameters[-1].kind is parameters[-1].VAR_KEYWORD
     for parameter in parameters[1 : len(parameters) - any_option]:

@@ -45,9 +45,7 @@ def divide(values: np.ndarray, total: np.ndarray) -> np.ndarray:
     return values / np.where(total == 0, 1, total)[:, None] * (total != 0)[:, None]
 
 
-def add_up(
-    parts: Iterable[np.ndarray], shape: tuple[int, ...], dtype: npt.DTypeLike = np.float64
-) -> np.ndarray:
+def add_up(parts: Iterable[np.ndarray], shape: tuple[int, ...], dtype: npt.DTypeLike = np.float64) -> np.ndarray:
     """Add arrays one after the other.
 
     NumPy's own sum and matrix product choose the order of additions by the shape of the array, so that a

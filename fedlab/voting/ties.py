@@ -60,9 +60,7 @@ def leading(support: np.ndarray) -> np.ndarray:
     return support >= top[:, None]
 
 
-def break_ties(
-    tied: np.ndarray, policy: str, ballots: Ballots, records: np.ndarray, positive: int
-) -> np.ndarray:
+def break_ties(tied: np.ndarray, policy: str, ballots: Ballots, records: np.ndarray, positive: int) -> np.ndarray:
     """Choose one class for each record on which several lead.
 
     Parameters

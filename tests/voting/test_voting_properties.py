@@ -69,15 +69,12 @@ class Exact:
             weights = [1] * self.m
         if rule == "median":
             middle = [
-                median([self.probabilities[model][record][k] for model in who]) if who else Fraction(0)
-                for k in classes
+                median([self.probabilities[model][record][k] for model in who]) if who else Fraction(0) for k in classes
             ]
             return middle, sum(middle), bool(who)
         total = sum(weights[model] for model in who)
         if rule == "soft" or options.get("of") == "probabilities":
-            support = [
-                sum(weights[model] * self.probabilities[model][record][k] for model in who) for k in classes
-            ]
+            support = [sum(weights[model] * self.probabilities[model][record][k] for model in who) for k in classes]
             return support, total, total > 0
         support = [sum(weights[model] for model in who if said[model] == k) for k in classes]
         positive_votes = support[self.positive]
@@ -157,10 +154,7 @@ def test_a_record_stands_alone(rule, options, seed):
     for full, part in zip(whole, everything(vote(ballots.take_records(order), rule, **options)), strict=True):
         assert np.array_equal(full[order], part)
     cuts = [0, 1, int(rng.integers(2, 18)), 20]
-    pieces = [
-        everything(vote(ballots.take_records(slice(low, high)), rule, **options))
-        for low, high in pairwise(cuts)
-    ]
+    pieces = [everything(vote(ballots.take_records(slice(low, high)), rule, **options)) for low, high in pairwise(cuts)]
     for full, parts in zip(whole, zip(*pieces, strict=True), strict=True):
         assert np.array_equal(full, np.concatenate(parts))
 

@@ -268,9 +268,7 @@ def test_one_organisation_and_one_class(rule):
     """One organisation's verdict is its own; with one class the verdict is that class, its margin 1."""
     alone = POOL.take_models([1]).take_records([1, 3])
     assert vote(alone, rule).labels.tolist() == [0, 1]
-    single = ballots_of(
-        [(0, 0), (0, -1), (-1, -1)], ["x"], [[[1], [1]], [[1], [0]], [[0], [0]]], sizes=[1, 2]
-    )
+    single = ballots_of([(0, 0), (0, -1), (-1, -1)], ["x"], [[[1], [1]], [[1], [0]], [[0], [0]]], sizes=[1, 2])
     verdict = vote(single, rule)
     assert verdict.labels.tolist() == [0, 0, -1]
     assert verdict.margins.tolist() == [1, 1, 0]

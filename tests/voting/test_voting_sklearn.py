@@ -28,9 +28,7 @@ def patients(n_classes, names):
     return X[:300], np.asarray(names)[y[:300]], X[300:]
 
 
-@pytest.mark.parametrize(
-    "names", [[0, 1], [1, 2], ["ill", "well"], [0, 1, 2], ["c", "a", "b"], [False, True]]
-)
+@pytest.mark.parametrize("names", [[0, 1], [1, 2], ["ill", "well"], [0, 1, 2], ["c", "a", "b"], [False, True]])
 def test_equal_to_votingclassifier_refitted_on_the_same_rows(names):
     """majority (tie lowest) equals 'hard' and soft equals 'soft', whatever the classes are called."""
     X, y, test = patients(len(names), names)
