@@ -54,9 +54,7 @@ def _canonical(value: Any, parts: dict[str, bytes], kept: dict[str, tuple[str, b
     # A user's dict may have keys of these names too; its values are nodes, never plain strings or numbers.
     node = {key: item for key, item in value.items() if not (key == "__id__" and isinstance(item, int))}
     if loader == "SetNode":  # the order of a set of strings changes from process to process
-        content = sorted(
-            node["content"], key=lambda item: json.dumps(_canonical(item, parts, {}), sort_keys=True)
-        )
+        content = sorted(node["content"], key=lambda item: json.dumps(_canonical(item, parts, {}), sort_keys=True))
         node = {**node, "content": content}
     if isinstance(node.get("file"), str) and node["file"] in parts:
         node["file"] = _keep(node["file"], parts, kept)

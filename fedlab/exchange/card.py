@@ -176,9 +176,7 @@ def read_card(path: Path | str) -> Card:
     try:
         content = read_json(path)
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise FedlabError(
-            f"card {path} is not JSON ({error}); ask the organisation for the file again"
-        ) from None
+        raise FedlabError(f"card {path} is not JSON ({error}); ask the organisation for the file again") from None
     try:
         card = Card.model_validate(content)
     except ValidationError as error:
@@ -223,9 +221,7 @@ def _check_card(card: Card, path: Path) -> None:
     ]
     for field, wrong, why, got in faults:
         if wrong:
-            raise FedlabError(
-                f"card {path}: field {field!r} {why}, got {got!r}; ask the organisation for it again"
-            )
+            raise FedlabError(f"card {path}: field {field!r} {why}, got {got!r}; ask the organisation for it again")
     try:
         back = card.class_array().tolist()
     except (TypeError, ValueError, SyntaxError):

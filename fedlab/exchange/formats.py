@@ -71,9 +71,7 @@ class Format(ABC):
         """Read an estimator from a file (see `decode`)."""
         return self.decode(Path(path).read_bytes(), str(path), trust_pickle, trusted)
 
-    def decode(
-        self, data: bytes, source: str, trust_pickle: bool = False, trusted: Sequence[str] = ()
-    ) -> Any:
+    def decode(self, data: bytes, source: str, trust_pickle: bool = False, trusted: Sequence[str] = ()) -> Any:
         """Turn the bytes of a model file into an estimator, as far as the caller trusts them.
 
         Parameters
@@ -203,6 +201,4 @@ def format_of(path: Path | str) -> Format:
     for name in FORMATS:
         if FORMATS.get(name).suffix == suffix:
             return FORMATS.get(name)
-    raise unknown_name(
-        f"model file {str(path)!r}: suffix", suffix, [FORMATS.get(name).suffix for name in FORMATS]
-    )
+    raise unknown_name(f"model file {str(path)!r}: suffix", suffix, [FORMATS.get(name).suffix for name in FORMATS])

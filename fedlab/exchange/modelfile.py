@@ -52,9 +52,7 @@ def save_model(estimator: Any, path: Path | str, card: Card) -> Card:
     with atomic_path(path) as temporary:
         temporary.write_bytes(data)
     digest = hashlib.sha256(data).hexdigest()
-    card = card.model_copy(
-        update={"format": form.name, "file": path.name, "sha256": digest, "bytes": len(data)}
-    )
+    card = card.model_copy(update={"format": form.name, "file": path.name, "sha256": digest, "bytes": len(data)})
     write_card(path, card)
     return card
 
@@ -104,9 +102,7 @@ def load_model(path: Path | str, trust_pickle: bool = False, trusted: Sequence[s
     return estimator, card
 
 
-def load_models(
-    folder: Path | str, trust_pickle: bool = False, trusted: Sequence[str] = ()
-) -> list[tuple[Any, Card]]:
+def load_models(folder: Path | str, trust_pickle: bool = False, trusted: Sequence[str] = ()) -> list[tuple[Any, Card]]:
     """Load all model files of a folder, in the order of their part numbers.
 
     Parameters
@@ -135,9 +131,7 @@ def model_paths(folder: Path | str) -> list[Path]:
     """Return the model files of a folder in the order of the part numbers on their cards."""
     folder = Path(folder)
     if not folder.is_dir():
-        raise FedlabError(
-            f"folder of model files {folder} does not exist; train the models first, or mend the path"
-        )
+        raise FedlabError(f"folder of model files {folder} does not exist; train the models first, or mend the path")
     suffixes = {FORMATS.get(name).suffix for name in FORMATS}
     files = [path for path in sorted(folder.iterdir()) if path.is_file() and not path.name.startswith(".")]
     models = [path for path in files if path.suffix in suffixes]

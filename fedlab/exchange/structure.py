@@ -103,11 +103,7 @@ def _check_neighbours(tree: Any) -> str | None:
     if np.any(childless & (nodes["is_leaf"] == 0)):
         return f"a node points outside its {len(nodes)} nodes"
     start, end = nodes["idx_start"], nodes["idx_end"]
-    return (
-        "a node holds rows outside the tree"
-        if np.any((start < 0) | (end > len(data)) | (start > end))
-        else None
-    )
+    return "a node holds rows outside the tree" if np.any((start < 0) | (end > len(data)) | (start > end)) else None
 
 
 def _check_ensemble(part: Any) -> str | None:

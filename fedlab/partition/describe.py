@@ -29,7 +29,5 @@ def describe_partition(partition: Partition) -> pd.DataFrame:
     for entry, skew in zip(partition.meta["shards"], partition.meta["skew"]["per_organisation"], strict=True):
         classes = {f"class {name}": count for name, count in entry["class_counts"].items()}
         measures = {"js": round(skew["js"], 3), "tv": round(skew["tv"], 3)}
-        rows.append(
-            {"file": entry["file"], "rows": entry["rows"], **classes, **measures, "bytes": entry["bytes"]}
-        )
+        rows.append({"file": entry["file"], "rows": entry["rows"], **classes, **measures, "bytes": entry["bytes"]})
     return pd.DataFrame(rows, index=pd.RangeIndex(1, len(rows) + 1, name="organisation"))

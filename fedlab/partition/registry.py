@@ -143,9 +143,7 @@ def check_options(name: str, options: dict[str, Any]) -> dict[str, Any]:
     complete = {**known, **options}
     missing = [option for option, value in complete.items() if value is REQUIRED]
     if missing:
-        raise FedlabError(
-            f"scheme {name!r} needs a value for {', '.join(map(repr, missing))}; it has no default"
-        )
+        raise FedlabError(f"scheme {name!r} needs a value for {', '.join(map(repr, missing))}; it has no default")
     check = traits_of(SCHEMES.get(name)).check
     if check is not None:
         check(**complete)

@@ -33,9 +33,7 @@ def check_room(units: Units, n_shards: int, min_rows: int) -> None:
         )
 
 
-def repair(
-    shards: np.ndarray, units: Units, n_shards: int, min_rows: int, rng: np.random.Generator
-) -> np.ndarray:
+def repair(shards: np.ndarray, units: Units, n_shards: int, min_rows: int, rng: np.random.Generator) -> np.ndarray:
     """Move units out of the largest shards until none holds fewer than `min_rows` rows.
 
     With units of one row the fewest possible rows are moved: as many as the small shards lack. They come off
@@ -98,9 +96,7 @@ def _move_rows(shards: np.ndarray, rows: np.ndarray, min_rows: int, order: np.nd
 def _levelled(rows: np.ndarray, n_taken: int) -> np.ndarray:
     """Return the sizes after `n_taken` rows have been taken, one by one, always from the (first) largest."""
     low, high = 0, int(rows.max())
-    while (
-        low < high
-    ):  # the least level that can be reached: capping all sizes at it takes no more than n_taken
+    while low < high:  # the least level that can be reached: capping all sizes at it takes no more than n_taken
         level = (low + high) // 2
         low, high = (low, level) if np.maximum(rows - level, 0).sum() <= n_taken else (level + 1, high)
     capped = np.minimum(rows, low)

@@ -164,9 +164,7 @@ def split_records(
     return Split(records, assignment, scheme, complete, n_shards, float(holdout), min_rows, seed)
 
 
-def _shard_count(
-    records: Records, pool: Records, scheme: str, n_shards: int | None, options: dict[str, Any]
-) -> int:
+def _shard_count(records: Records, pool: Records, scheme: str, n_shards: int | None, options: dict[str, Any]) -> int:
     """Return the number of organisations, from the user or from the scheme."""
     determined = shards_determined_by(scheme, records, options)
     if determined is None:

@@ -99,17 +99,13 @@ class Partition:
 
     def _entry(self, number: int) -> dict[str, Any]:
         if not 0 <= number < self.n_shards:
-            raise FedlabError(
-                f"{self.dir}: shard {number} does not exist; there are {self.n_shards}, numbered from 0"
-            )
+            raise FedlabError(f"{self.dir}: shard {number} does not exist; there are {self.n_shards}, numbered from 0")
         return self.meta["shards"][number]
 
     def _read(self, entry: dict[str, Any]) -> Records:
         path = self.dir / entry["file"]
         if not path.is_file():
-            raise FedlabError(
-                f"{path}: {_META} lists this file, but it is missing; write the partition again"
-            )
+            raise FedlabError(f"{path}: {_META} lists this file, but it is missing; write the partition again")
         if sha256_file(path) != entry["sha256"]:
             raise FedlabError(
                 f"{path}: the file has been changed since it was written (its SHA-256 is not the one in "
@@ -223,9 +219,7 @@ def _describe(split: Split, format: str) -> dict[str, Any]:
             "kinds": column_kinds(records.frame),
             "dtypes": {name: _dtype_name(dtype) for name, dtype in records.frame.dtypes.items()},
             "format": format,
-            "shards": [
-                entry(f"data_part{number + 1}", counts[number + 1]) for number in range(split.n_shards)
-            ],
+            "shards": [entry(f"data_part{number + 1}", counts[number + 1]) for number in range(split.n_shards)],
             "holdout": entry("holdout", counts[0]) if counts[0].sum() else None,
             "skew": measure_skew(split),
         }
@@ -279,9 +273,7 @@ def _read_meta(folder: Path) -> dict[str, Any]:
     try:
         meta = read_json(path)
         names = _listed(meta)
-        whole = len(meta["shards"]) == meta["n_shards"] and all(
-            key in meta for key in ("schema", "dtypes", "kinds")
-        )
+        whole = len(meta["shards"]) == meta["n_shards"] and all(key in meta for key in ("schema", "dtypes", "kinds"))
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
         raise FedlabError(
             f"{path}: this is not a partition's description ({error!r}); write the partition again"

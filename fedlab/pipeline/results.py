@@ -28,14 +28,14 @@ def with_parameters(made_from: dict[str, Any], measured: dict[str, Any], **vote:
     -------
     dict
     """
-    from fedlab.sweep.collect import parameter_columns
+    from fedlab.sweep.collect import in_order, parameter_columns
     from fedlab.sweep.params import Cell
 
     made_from = dict(made_from)
     fields = {name: made_from.pop(name) for name in Cell.model_fields if name in made_from}
     # Whatever else the partition was made from is an option of its scheme.
     fields["scheme_options"] = made_from | fields.get("scheme_options", {})
-    return parameter_columns("by_hand", Cell(**fields | vote)) | measured
+    return parameter_columns("by_hand", Cell(**fields | vote)) | in_order(measured)
 
 
 def results_of_vote(folder: Path | str) -> dict[str, Any]:

@@ -36,9 +36,7 @@ def check_header(header: Sequence[str], wanted: Sequence[str], source: Source) -
             )
     for name in wanted:
         if name not in header:
-            raise source.error(
-                f"there is no column {name!r}{_nearest(name, header)} It has: {', '.join(header)}"
-            )
+            raise source.error(f"there is no column {name!r}{_nearest(name, header)} It has: {', '.join(header)}")
 
 
 def _nearest(name: str, header: Sequence[str]) -> str:
@@ -141,8 +139,7 @@ def _check_target(frame: pd.DataFrame, schema: Schema, source: Source, part: boo
     _check_unparsable(frame, name, source)
     if len(classes) < 2:
         raise source.error(
-            f"target column {name!r} holds one class only, {_plain(classes[0])!r}; give records of at least "
-            "two classes"
+            f"target column {name!r} holds one class only, {_plain(classes[0])!r}; give records of at least two classes"
         )
     _check_positive(classes, schema, source)
 
@@ -225,9 +222,7 @@ def _check_finite(frame: pd.DataFrame, name: str, source: Source) -> None:
 def _check_types(frame: pd.DataFrame, name: str, source: Source) -> None:
     """Check that a column holds numbers, truth values, or text throughout."""
     column = frame[name]
-    if isinstance(column.dtype, pd.StringDtype) or (
-        isinstance(column.dtype, np.dtype) and column.dtype.kind in "iufb"
-    ):
+    if isinstance(column.dtype, pd.StringDtype) or (isinstance(column.dtype, np.dtype) and column.dtype.kind in "iufb"):
         return
     types = np.array([_type(value) for value in values_of(column)], dtype=object)
     types[column.isna().to_numpy()] = "text"

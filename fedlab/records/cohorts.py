@@ -64,8 +64,7 @@ def load_records(data: str | Mapping[str, Any]) -> Records:
     records = cohort(**options)
     if not isinstance(records, Records):
         raise FedlabError(
-            f"cohort {wanted['name']!r} returned {type(records).__name__}; it must return "
-            "fedlab.records.Records"
+            f"cohort {wanted['name']!r} returned {type(records).__name__}; it must return fedlab.records.Records"
         )
     checks.check_records(records.frame, records.schema, Source(f"cohort {wanted['name']!r}"))
     return records
@@ -134,8 +133,7 @@ def _mapping(data: str | Mapping[str, Any]) -> dict[str, Any]:
         return {"name": data}
     if not isinstance(data, Mapping):
         raise FedlabError(
-            f"data is {data!r}; give a cohort's name ({', '.join(COHORTS)}) or a mapping with a path or a "
-            "name"
+            f"data is {data!r}; give a cohort's name ({', '.join(COHORTS)}) or a mapping with a path or a name"
         )
     if "path" not in data and "name" not in data:
         raise FedlabError(f"data {dict(data)!r} has neither path nor name; give one of them")

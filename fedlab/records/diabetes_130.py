@@ -75,9 +75,7 @@ DIAGNOSES = {
 DECEASED = (11, 13, 14, 19, 20, 21)  # codes of discharge_disposition_id: died, or discharged to a hospice
 
 
-def diabetes_130(
-    features: Sequence[str] | None = None, target: str = "any", exclude_deceased: bool = False
-) -> Records:
+def diabetes_130(features: Sequence[str] | None = None, target: str = "any", exclude_deceased: bool = False) -> Records:
     """Read the Diabetes 130-US Hospitals data, 1999 to 2008: was the patient readmitted?
 
     Codes that stand for the published texts: ``age`` the middle of its ten-year band; ``max_glu_serum`` and

@@ -62,13 +62,10 @@ def heart_disease() -> Records:
     for name in ("trestbps", "chol"):
         frame[name] = frame[name].where(frame[name] != 0)
     whole = [
-        name
-        for name in FEATURES
-        if frame[name].notna().all() and np.array_equal(frame[name], np.round(frame[name]))
+        name for name in FEATURES if frame[name].notna().all() and np.array_equal(frame[name], np.round(frame[name]))
     ]
     about = {
-        "source": "A. Janosi, W. Steinbrunn, M. Pfisterer, R. Detrano: Heart Disease, UCI Machine Learning "
-        "Repository",
+        "source": "A. Janosi, W. Steinbrunn, M. Pfisterer, R. Detrano: Heart Disease, UCI Machine Learning Repository",
         "licence": "CC BY 4.0",
         "url": ARCHIVE.page,
         "rows": len(frame),
@@ -81,9 +78,7 @@ def parse(members: dict[str, bytes]) -> dict[str, pd.DataFrame]:
     """Parse the four files into numbers, missing ones as NaN; ``?`` and ``NaN`` both mean missing."""
     names = [*FEATURES, "num"]
     return {
-        hospital: pd.read_csv(
-            io.BytesIO(members[member]), header=None, names=names, na_values=["?"], dtype="float64"
-        )
+        hospital: pd.read_csv(io.BytesIO(members[member]), header=None, names=names, na_values=["?"], dtype="float64")
         for hospital, member in HOSPITALS.items()
     }
 

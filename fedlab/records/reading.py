@@ -129,9 +129,7 @@ def _parquet_names(path: Path) -> list[str]:
     try:
         return list(pyarrow.parquet.read_schema(path).names)
     except (pyarrow.ArrowException, OSError) as error:
-        raise FedlabError(
-            f"{path}: this is not a Parquet file ({error}); write it again, or give CSV"
-        ) from error
+        raise FedlabError(f"{path}: this is not a Parquet file ({error}); write it again, or give CSV") from error
 
 
 def _not_utf8(path: Path) -> FedlabError:
@@ -160,9 +158,7 @@ def _read_csv(path: Path, schema: Schema, source: Source, kinds: Mapping[str, st
     return frame.astype(dict.fromkeys(whole, "int64"))
 
 
-def _parse(
-    data: bytes, source: Source, dtype: dict[str, str], columns: list[str] | None = None
-) -> pd.DataFrame:
+def _parse(data: bytes, source: Source, dtype: dict[str, str], columns: list[str] | None = None) -> pd.DataFrame:
     # index_col=False: else pandas takes the first column for an index where rows have one value too many.
     try:
         with warnings.catch_warnings():
@@ -181,13 +177,10 @@ def _parse(
         raise _not_utf8(Path(source.name)) from error
     except pd.errors.ParserWarning as error:
         raise source.error(
-            "its rows hold more values than the header has names; name every column, and quote values with "
-            "commas"
+            "its rows hold more values than the header has names; name every column, and quote values with commas"
         ) from error
     except pd.errors.ParserError as error:
-        raise source.error(
-            f"it is not a regular CSV table ({str(error).strip()}); quote values with commas"
-        ) from error
+        raise source.error(f"it is not a regular CSV table ({str(error).strip()}); quote values with commas") from error
     except ValueError as error:
         raise source.error(
             f"a column does not hold what the whole table held there ({error}); write the part again"
@@ -227,9 +220,7 @@ def _read_parquet(path: Path) -> pd.DataFrame:
 
 def _plain_dtypes(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the frame with int64, float64, bool and text columns only, as far as its values allow."""
-    return pd.DataFrame(
-        {name: _plain_dtype(frame[name]) for name in frame.columns}, index=pd.RangeIndex(len(frame))
-    )
+    return pd.DataFrame({name: _plain_dtype(frame[name]) for name in frame.columns}, index=pd.RangeIndex(len(frame)))
 
 
 def _plain_dtype(column: pd.Series) -> pd.Series:
@@ -289,9 +280,7 @@ def _check_csv_text(frame: pd.DataFrame, path: Path | str) -> None:
     for name in frame.columns:
         if isinstance(frame[name].dtype, np.dtype) and frame[name].dtype.kind in "iufb":
             continue
-        lost = sorted(
-            value for value in _texts(frame[name].unique()) if value in MISSING or re.search("[\r\0]", value)
-        )
+        lost = sorted(value for value in _texts(frame[name].unique()) if value in MISSING or re.search("[\r\0]", value))
         if lost:
             raise FedlabError(
                 f"{path}: column {name!r} holds the text {lost[0]!r}, which would not read back from CSV; "

@@ -62,9 +62,7 @@ class Schema:
             if not (optional and name is None) and not (isinstance(name, str) and name.strip()):
                 raise FedlabError(f"schema: {role} is {name!r}; give the name of a column, as text")
         if not self.features:
-            raise FedlabError(
-                "schema: features is empty; list at least one column that models may learn from"
-            )
+            raise FedlabError("schema: features is empty; list at least one column that models may learn from")
         self._check_roles()
 
     def _check_roles(self) -> None:
@@ -84,8 +82,7 @@ class Schema:
         ):
             if getattr(self, one) == getattr(self, other):
                 raise FedlabError(
-                    f"schema: {getattr(self, one)!r} is both {one} and {other}; name a different column for "
-                    "each"
+                    f"schema: {getattr(self, one)!r} is both {one} and {other}; name a different column for each"
                 )
         for role in ("id", "target"):
             if getattr(self, role) in self.sensitive:
@@ -124,9 +121,7 @@ class Schema:
 
 def _names(role: str, given: Any) -> tuple[str, ...]:
     if isinstance(given, str) or not isinstance(given, list | tuple):
-        raise FedlabError(
-            f"schema: {role} is {given!r}; give a list of column names, such as [Age, Diabetic]"
-        )
+        raise FedlabError(f"schema: {role} is {given!r}; give a list of column names, such as [Age, Diabetic]")
     for name in given:
         if not (isinstance(name, str) and name.strip()):
             raise FedlabError(f"schema: {role} holds {name!r}; each entry is the name of a column, as text")

@@ -140,8 +140,6 @@ def _packing_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise FedlabError(
-            f"{path}: this is not a whole gzip file ({error}); make or copy it again"
-        ) from error
+        raise FedlabError(f"{path}: this is not a whole gzip file ({error}); make or copy it again") from error
     except csv.Error as error:
         raise FedlabError(f"{path}: this is not a CSV table ({error}); save it as CSV in UTF-8") from error

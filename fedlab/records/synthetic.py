@@ -12,9 +12,7 @@ from fedlab.seeds import rng
 
 AGES = np.arange(18, 96)
 PRESSURES = np.arange(80, 221)
-SCHEMA = Schema(
-    "PatientID", ("Age", "Diabetic", "BloodPressureLevel"), "Disease", sensitive=("Age",), positive=1
-)
+SCHEMA = Schema("PatientID", ("Age", "Diabetic", "BloodPressureLevel"), "Disease", sensitive=("Age",), positive=1)
 
 
 def synthetic(n_rows: int = 10_000, seed: int = 0) -> Records:

@@ -49,12 +49,10 @@ class Records:
         missing = [column for column in self.schema.columns if column not in self.frame.columns]
         if missing:
             raise FedlabError(
-                f"{self.name}: the table has no column {missing[0]!r}; it has "
-                f"{', '.join(map(str, self.frame.columns))}"
+                f"{self.name}: the table has no column {missing[0]!r}; it has {', '.join(map(str, self.frame.columns))}"
             )
         if not (
-            isinstance(self.frame.index, pd.RangeIndex)
-            and self.frame.index.equals(pd.RangeIndex(len(self.frame)))
+            isinstance(self.frame.index, pd.RangeIndex) and self.frame.index.equals(pd.RangeIndex(len(self.frame)))
         ):
             object.__setattr__(self, "frame", self.frame.reset_index(drop=True))
 

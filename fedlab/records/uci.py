@@ -71,9 +71,7 @@ class Archive:
             # No hash of the zip file: the archive packs it anew now and then, with the same content. The
             # content's own hash is checked by check_content, after parsing.
             return Path(
-                pooch.retrieve(
-                    self.url, known_hash=None, fname=self.zip_names[-1], path=pooch.os_cache("fedlab")
-                )
+                pooch.retrieve(self.url, known_hash=None, fname=self.zip_names[-1], path=pooch.os_cache("fedlab"))
             )
         except (OSError, ValueError) as error:
             raise FedlabError(

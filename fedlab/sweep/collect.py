@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,13 @@ def parameter_columns(name: str, cell: Cell) -> dict[str, Any]:
     }
 
 
+def in_order(measured: dict[str, Any]) -> dict[str, Any]:
+    """Put what was measured in the order of the results table; what a notebook recorded beyond it comes last."""
+    from fedlab.evidence import ROW_COLUMNS
+
+    return {name: measured[name] for name in (*ROW_COLUMNS, *measured) if name in measured}
+
+
 def data_label(data: str | dict[str, Any]) -> str:
     """Name a data set in one word: its cohort with options, or its file, without the folder.
 
@@ -50,6 +58,7 @@ def data_label(data: str | dict[str, Any]) -> str:
     >>> data_label({"path": "/home/me/my.csv", "id": "ID", "target": "Disease"})
     'my.csv'
     """
+    data = _from_json(data)
     if isinstance(data, str):
         return data
     if "path" in data:
@@ -68,6 +77,7 @@ def model_label(model: str | dict[str, Any]) -> str:
     >>> model_label("random_forest")
     'random_forest'
     """
+    model = _from_json(model)
     if isinstance(model, str):
         return model.replace(":", ".").rpartition(".")[2]
     if "pipeline" in model:
@@ -78,6 +88,11 @@ def model_label(model: str | dict[str, Any]) -> str:
         f"{key}={_flat(value)}" for key, value in sorted(model.items()) if key not in ("class", "name", "pipeline")
     )
     return f"{head}({options})" if options else head
+
+
+def _from_json(value: str | dict[str, Any]) -> str | dict[str, Any]:
+    """Read a mapping that came as JSON text, as papermill's command line passes it."""
+    return json.loads(value) if isinstance(value, str) and value.lstrip().startswith("{") else value
 
 
 def _flat(value: Any) -> Any:
@@ -111,7 +126,7 @@ def collect(plan: Plan, folder: Path) -> tuple[pandas.DataFrame, pandas.DataFram
         first = parameter_columns(plan.sweep.name, cell)
         first["n_shards"] = measured.pop("n_shards")
         seconds = {name: measured.pop(name) for name in list(measured) if name.endswith("_seconds")}
-        rows.append(first | measured)
+        rows.append(first | in_order(measured))
         timings.append(first | _stage_seconds(store, vote) | seconds)
     results = pd.DataFrame(_in_one_order(rows))
     seconds_table = pd.DataFrame(_in_one_order(timings))

@@ -81,7 +81,8 @@ def notebook_page(notebook: Path) -> str:
         mermaid_js_url="",
     )
     node = nbformat.read(notebook, as_version=4)
-    # papermill adds cells of its own, and their parameters hold this machine's folders.
-    node.cells = [cell for cell in node.cells if "injected-parameters" not in cell.metadata.get("tags", [])]
+    # Parameters hold this machine's folders, and links to the other notebooks lead nowhere from the page.
+    hidden = {"injected-parameters", "navigation"}
+    node.cells = [cell for cell in node.cells if not hidden & set(cell.metadata.get("tags", []))]
     page, _ = exporter.from_notebook_node(node, resources={"metadata": {"name": "fedlab report"}})
     return str(page)

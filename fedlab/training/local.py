@@ -142,9 +142,7 @@ def train_organisation(
     estimator = build_model(model, random_state)
     X, y = records.X, np.asarray(records.y)
     if not len(y):
-        raise FedlabError(
-            f"records {records.name!r} have no rows to train on; give this organisation some rows"
-        )
+        raise FedlabError(f"records {records.name!r} have no rows to train on; give this organisation some rows")
     train, test, notes = _split(X, y, records.groups, test_size, random_state)
     X_train, y_train = X.iloc[train], y[train]
     classes, counts = np.unique(y_train, return_counts=True)
@@ -186,9 +184,7 @@ def check_test_size(test_size: Any) -> None:
         If it is not a number from 0 to below 1.
     """
     if isinstance(test_size, bool) or not isinstance(test_size, int | float) or not 0 <= test_size < 1:
-        raise FedlabError(
-            f"test_size {test_size!r} is not a share; give a number from 0 to below 1, e.g. 0.2"
-        )
+        raise FedlabError(f"test_size {test_size!r} is not a share; give a number from 0 to below 1, e.g. 0.2")
 
 
 def _split(
@@ -202,9 +198,7 @@ def _split(
     if test_size == 0:
         return rows, rows[:0], ["test_size is 0: all rows are for training, there are no local scores"]
     if units - math.ceil(test_size * units) < 1:
-        note = (
-            f"too few {what} ({units}) to keep {test_size} of them back: all are trained on, no local scores"
-        )
+        note = f"too few {what} ({units}) to keep {test_size} of them back: all are trained on, no local scores"
         return rows, rows[:0], [note]
     if groups is None:
         train, test = train_test_split(rows, test_size=test_size, random_state=random_state)

@@ -137,9 +137,7 @@ def _parse(model: Any) -> Any:
     try:
         return json.loads(model)
     except json.JSONDecodeError as error:
-        raise FedlabError(
-            f"model {model!r} looks like JSON but is not ({error}); allowed: {_FORMS}"
-        ) from None
+        raise FedlabError(f"model {model!r} looks like JSON but is not ({error}); allowed: {_FORMS}") from None
 
 
 def _build(spec: Any, random_state: int | None, extra: Mapping[str, Any] | None = None) -> Any:
@@ -156,9 +154,7 @@ def _build(spec: Any, random_state: int | None, extra: Mapping[str, Any] | None 
         raise FedlabError(f"model {spec!r} is a {type(spec).__name__}; allowed: {_FORMS}")
     heads = [head for head in _HEADS if head in spec]
     if len(heads) != 1:
-        raise FedlabError(
-            f"model {dict(spec)!r} needs exactly one of class, name, pipeline; allowed: {_FORMS}"
-        )
+        raise FedlabError(f"model {dict(spec)!r} needs exactly one of class, name, pipeline; allowed: {_FORMS}")
     head = heads[0]
     params = {**{key: value for key, value in spec.items() if key != head}, **(extra or {})}
     if head == "pipeline":
@@ -167,9 +163,7 @@ def _build(spec: Any, random_state: int | None, extra: Mapping[str, Any] | None 
         return _build(str(spec["name"]), random_state, params)
     path = spec["class"]
     if not isinstance(path, str) or not is_import_path(path):
-        raise FedlabError(
-            f"model class {path!r} is not an import path such as sklearn.svm.SVC or mymodule:MyModel"
-        )
+        raise FedlabError(f"model class {path!r} is not an import path such as sklearn.svm.SVC or mymodule:MyModel")
     return _construct(import_object(path, "model"), params, random_state)
 
 
@@ -183,8 +177,7 @@ def _pipeline(steps: Any, params: Mapping[str, Any], random_state: int | None) -
     for step in built[:-1]:
         if not (hasattr(step, "fit") and hasattr(step, "transform")):
             raise FedlabError(
-                f"pipeline step {type(step).__name__} has no fit and transform; only the last step may be "
-                "a classifier"
+                f"pipeline step {type(step).__name__} has no fit and transform; only the last step may be a classifier"
             )
     return make_pipeline(*built)
 
@@ -221,9 +214,7 @@ def _parameter_names(kind: type) -> list[str] | None:
         return None
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
         return None
-    return sorted(
-        parameter.name for parameter in parameters if parameter.kind is not parameter.VAR_POSITIONAL
-    )
+    return sorted(parameter.name for parameter in parameters if parameter.kind is not parameter.VAR_POSITIONAL)
 
 
 def _components(estimator: Any) -> list[Any]:
@@ -243,9 +234,7 @@ def _check_classifier(estimator: Any, model: Any) -> None:
     if not (hasattr(type(estimator), "fit") and hasattr(estimator, "fit")) or not hasattr(
         type(final_step(estimator)), "predict"
     ):
-        raise FedlabError(
-            f"model {model!r}: {name} has no fit and predict; give a scikit-learn-compatible classifier"
-        )
+        raise FedlabError(f"model {model!r}: {name} has no fit and predict; give a scikit-learn-compatible classifier")
     kind = _kind(estimator)
     if kind not in ("classifier", None):
         raise FedlabError(

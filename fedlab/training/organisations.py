@@ -78,13 +78,9 @@ def describe_models(models: Path | str | Iterable[Card]) -> pd.DataFrame:
         (on the organisation's own test rows, NaN where not defined), ``constant``, ``bytes``; in the order
         of the parts.
     """
-    cards = (
-        [read_card(path) for path in model_paths(models)] if isinstance(models, str | Path) else list(models)
-    )
+    cards = [read_card(path) for path in model_paths(models)] if isinstance(models, str | Path) else list(models)
     cards = sorted(cards, key=lambda card: card.part)
-    classes = sorted(
-        {value for card in cards for value in card.classes}, key=lambda value: (str(type(value)), value)
-    )
+    classes = sorted({value for card in cards for value in card.classes}, key=lambda value: (str(type(value)), value))
     return pd.DataFrame([_row(card, classes) for card in cards])
 
 

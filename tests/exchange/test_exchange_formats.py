@@ -93,9 +93,7 @@ def test_skops_bytes_do_not_depend_on_history(table, model):
     form = FORMATS.get("skops")
     data = form.to_bytes(MODELS[model].fit(X[["a", "b"]], y))
     assert form.to_bytes(form.decode(data, "memory")) == data
-    assert {info.date_time for info in zipfile.ZipFile(io.BytesIO(data)).infolist()} == {
-        (1980, 1, 1, 0, 0, 0)
-    }
+    assert {info.date_time for info in zipfile.ZipFile(io.BytesIO(data)).infolist()} == {(1980, 1, 1, 0, 0, 0)}
 
 
 def test_skops_set_is_sorted():
@@ -106,9 +104,7 @@ def test_skops_set_is_sorted():
     shuffled = {**value, "z": {f"word{number}" for number in reversed(range(50))}}
     assert form.to_bytes(value) == form.to_bytes(shuffled)
     back = form.decode(form.to_bytes(value), "memory")
-    assert (
-        list(back) == list(value) and back["z"] == words and back["file"] == "0.npy" and back["__id__"] == 7
-    )
+    assert list(back) == list(value) and back["z"] == words and back["file"] == "0.npy" and back["__id__"] == 7
 
 
 SCRIPT = """
@@ -137,9 +133,7 @@ def test_same_bytes_in_other_processes():
     outputs = []
     for seed, threads in (("0", "1"), ("77", "2")):
         env = {**os.environ, "PYTHONHASHSEED": seed, "OMP_NUM_THREADS": threads}
-        done = subprocess.run(
-            [sys.executable, "-c", SCRIPT], env=env, capture_output=True, text=True, check=True
-        )
+        done = subprocess.run([sys.executable, "-c", SCRIPT], env=env, capture_output=True, text=True, check=True)
         outputs.append(done.stdout.splitlines())
     assert len(outputs[0]) == 12
     assert outputs[0] == outputs[1]
@@ -175,9 +169,7 @@ def test_skops_refuses_unknown_types(tmp_path, table):
     path = tmp_path / "model.skops"
     FORMATS.get("skops").write(FunctionTransformer(os.getenv).fit(X), path)
     for trust in (False, True):
-        with pytest.raises(
-            FedlabError, match=r"model\.skops holds types .*'os\.getenv'.*trusted=\['os\.getenv'\]"
-        ):
+        with pytest.raises(FedlabError, match=r"model\.skops holds types .*'os\.getenv'.*trusted=\['os\.getenv'\]"):
             FORMATS.get("skops").read(path, trust_pickle=trust)
     assert FORMATS.get("skops").read(path, trusted=("os.getenv",)).func is os.getenv
 

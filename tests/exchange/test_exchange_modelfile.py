@@ -94,9 +94,7 @@ def test_swapped_cards(tmp_path, model):
     one, two = _saved(tmp_path, model, 1), _saved(tmp_path, GaussianNB().fit(X, Y[::-1]), 2)
     shutil.move(card_path(one), tmp_path / "aside")
     shutil.move(card_path(two), card_path(one))
-    with pytest.raises(
-        FedlabError, match=r"part1\.skops is not the one .*describes 'gaussian_nb_model_part2\.skops'"
-    ):
+    with pytest.raises(FedlabError, match=r"part1\.skops is not the one .*describes 'gaussian_nb_model_part2\.skops'"):
         load_model(one)
 
 

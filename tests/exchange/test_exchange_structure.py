@@ -83,9 +83,7 @@ def test_forged_tree(rows, estimator, field, value):
         SKOPS.decode(_forge(data, "left_child", _set(field, value)), "bad.skops")
 
 
-@pytest.mark.parametrize(
-    ("field", "value"), [("left", 10**6), ("right", 0), ("feature_idx", 4), ("feature_idx", -1)]
-)
+@pytest.mark.parametrize(("field", "value"), [("left", 10**6), ("right", 0), ("feature_idx", 4), ("feature_idx", -1)])
 def test_forged_histogram_tree(rows, field, value):
     """The same for histogram gradient boosting, whose trees are of another kind."""
     data = SKOPS.to_bytes(HistGradientBoostingClassifier(max_iter=3, random_state=0).fit(*rows))

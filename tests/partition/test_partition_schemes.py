@@ -73,10 +73,7 @@ def test_stratified_rows_are_shuffled_within_classes():
 def test_dirichlet_shares_have_the_moments_of_the_formula(alpha, n_shards):
     """Shares have mean 1/n and variance (n-1) / (n² (n alpha + 1)); those of two classes are independent."""
     shares = np.array(
-        [
-            counts_of_all(cut(SORTED, "dirichlet", n_shards, seed, alpha=alpha), n_shards)
-            for seed in range(500)
-        ]
+        [counts_of_all(cut(SORTED, "dirichlet", n_shards, seed, alpha=alpha), n_shards) for seed in range(500)]
     )
     variance = (n_shards - 1) / (n_shards**2 * (n_shards * alpha + 1))
     assert np.abs(shares.mean(axis=0) - 1 / n_shards).max() < 5 * np.sqrt(variance / 500)
@@ -169,9 +166,7 @@ def test_site_refuses_what_it_cannot_do():
         split_records(table([0, 1] * 4), "site")
     with pytest.raises(FedlabError, match="column 'twon' is not known; did you mean 'town'"):
         split_records(records, "site", column="twon")
-    with pytest.raises(
-        FedlabError, match=r"makes 3 organisations .* got n_shards=2; leave n_shards out, or give 3"
-    ):
+    with pytest.raises(FedlabError, match=r"makes 3 organisations .* got n_shards=2; leave n_shards out, or give 3"):
         split_records(records, "site", 2, holdout=0)
     with pytest.raises(FedlabError, match=r"organisation 3 of 3 with 1 rows .* min_rows=2"):
         split_records(records, "site", holdout=0)

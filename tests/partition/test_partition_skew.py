@@ -63,15 +63,10 @@ def test_imbalance_of_sizes_worked_by_hand_and_by_pairs():
 def test_skew_falls_with_alpha():
     """Measured label skew is 0 for stratified shards and falls as alpha grows."""
     records = table([0, 1] * 600)
-    assert measure_skew(split_records(records, "stratified", 4, holdout=0))["js"] == pytest.approx(
-        0, abs=1e-9
-    )
+    assert measure_skew(split_records(records, "stratified", 4, holdout=0))["js"] == pytest.approx(0, abs=1e-9)
     means = [
         np.mean(
-            [
-                measure_skew(split_records(records, "dirichlet", 4, seed=seed, alpha=alpha))["js"]
-                for seed in range(8)
-            ]
+            [measure_skew(split_records(records, "dirichlet", 4, seed=seed, alpha=alpha))["js"] for seed in range(8)]
         )
         for alpha in (0.05, 0.5, 5, 50)
     ]

@@ -94,9 +94,7 @@ def test_partition_json_says_everything(tmp_path):
     partition = write_partition(split_records(records, "dirichlet", 3, seed=4), tmp_path, "csv")
     meta = read_json(tmp_path / "partition.json")
     assert meta == partition.meta
-    assert {
-        name: meta[name] for name in ("scheme", "options", "n_shards", "seed", "min_rows", "holdout_share")
-    } == {
+    assert {name: meta[name] for name in ("scheme", "options", "n_shards", "seed", "min_rows", "holdout_share")} == {
         "scheme": "dirichlet",
         "options": {"alpha": 0.5},
         "n_shards": 3,
@@ -121,9 +119,7 @@ def test_partition_json_says_everything(tmp_path):
         assert entry["class_counts"] == {name: int((frame["ill"] == name).sum()) for name in ("10", "9")}
     assert partition.data_bytes == sum(entry["bytes"] for entry in meta["shards"])
     assert partition.shard_path(2) == tmp_path / "data_part3.csv"
-    assert [one["rows"] for one in meta["skew"]["per_organisation"]] == [
-        one["rows"] for one in meta["shards"]
-    ]
+    assert [one["rows"] for one in meta["skew"]["per_organisation"]] == [one["rows"] for one in meta["shards"]]
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
         [*(entry["file"] for entry in entries), "partition.json"]
     )

@@ -92,9 +92,7 @@ def test_a_repeated_identifier(tmp_path):
 def test_a_missing_identifier(tmp_path):
     """The row is shown with what stands in the file."""
     message = refused(tmp_path, GOOD.replace("2,50", "NA,50"))
-    assert message.startswith(
-        "identifier column 'id' has 1 missing value: row 2 (line 3 of the file): 'NA'; give"
-    )
+    assert message.startswith("identifier column 'id' has 1 missing value: row 2 (line 3 of the file): 'NA'; give")
 
 
 def test_lines_are_counted_as_an_editor_counts_them(tmp_path):
@@ -105,13 +103,9 @@ def test_lines_are_counted_as_an_editor_counts_them(tmp_path):
 
 def test_a_missing_target_lists_the_first_five_rows_and_hints_at_class_names(tmp_path):
     """A class called None is not dropped in silence."""
-    text = "id,age,word,ill\n" + "".join(
-        f"{row},40,a,{'None' if row > 1 else 'mild'}\n" for row in range(1, 9)
-    )
+    text = "id,age,word,ill\n" + "".join(f"{row},40,a,{'None' if row > 1 else 'mild'}\n" for row in range(1, 9))
     message = refused(tmp_path, text)
-    assert message.startswith(
-        "target column 'ill' has 7 missing values: row 2 (line 3 of the file): 'None', "
-    )
+    assert message.startswith("target column 'ill' has 7 missing values: row 2 (line 3 of the file): 'None', ")
     assert "row 6 (line 7 of the file): 'None', and 2 more; " in message
     assert "None, NA or ? is meant as a class, rename it" in message
 
@@ -136,8 +130,7 @@ def test_classes_that_differ_by_spaces_only(tmp_path):
     text = "id,age,word,ill\n1,40,a,yes\n2,50,b,yes \n3,60,a,no\n"
     message = refused(tmp_path, text)
     assert message == (
-        "target column 'ill' holds 'yes ' beside 'yes': row 2 (line 3 of the file): 'yes '; "
-        "take the spaces away"
+        "target column 'ill' holds 'yes ' beside 'yes': row 2 (line 3 of the file): 'yes '; take the spaces away"
     )
 
 
@@ -183,9 +176,7 @@ def test_a_missing_site_or_group(tmp_path, role):
     """A row must come from somewhere and belong to someone."""
     schema = Schema("id", ["age"], "ill", **{role: "word"})
     message = refused(tmp_path, GOOD.replace("b,1", ",1"), schema)
-    assert message.startswith(
-        f"{role} column 'word' has 1 missing value: row 2 (line 3 of the file): (empty); "
-    )
+    assert message.startswith(f"{role} column 'word' has 1 missing value: row 2 (line 3 of the file): (empty); ")
 
 
 def test_missing_features_and_sensitive_values_are_allowed(tmp_path):
@@ -199,8 +190,7 @@ def test_a_positive_class_of_another_type(tmp_path):
     """The text '1' is no number 1; the error says what to write. A number equal to the class is right."""
     message = refused(tmp_path, GOOD, Schema("id", ["age"], "ill", positive="1"))
     assert message == (
-        "positive is '1', which is no class of target 'ill'; the class is the number 1, not the text '1': "
-        "write 1"
+        "positive is '1', which is no class of target 'ill'; the class is the number 1, not the text '1': write 1"
     )
     schema = Schema("id", ["age"], "ill", positive=1)
     words = GOOD.replace(",0\n", ",no\n").replace(",1\n", ",yes\n")
@@ -233,7 +223,5 @@ def test_mixed_types_in_memory_are_found():
     from fedlab.records.sources import Source
 
     frame = pd.DataFrame({"id": [1, 2, 3], "age": [1, 2, 3], "ill": np.array([0, "a", 1], dtype=object)})
-    with pytest.raises(
-        FedlabError, match=r"'ill' holds mixed types \(2 number, 1 text\): row 2: 'a'; make it all"
-    ):
+    with pytest.raises(FedlabError, match=r"'ill' holds mixed types \(2 number, 1 text\): row 2: 'a'; make it all"):
         check_records(frame, Schema("id", ["age"], "ill"), Source("made"))

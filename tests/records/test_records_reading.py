@@ -154,18 +154,14 @@ def test_identifiers_that_look_like_decimals_or_are_too_long_stay_text(tmp_path)
 
 def test_missing_marks_and_whole_numbers(tmp_path):
     """Empty, ? and NA are missing; a column of whole numbers without them stays whole."""
-    records = read(
-        tmp_path, "id,x,n,ill\n1,?,4,0\n2,NA,5,1\n3,,6,1\n4,2,7,1\n", Schema("id", ["x", "n"], "ill")
-    )
+    records = read(tmp_path, "id,x,n,ill\n1,?,4,0\n2,NA,5,1\n3,,6,1\n4,2,7,1\n", Schema("id", ["x", "n"], "ill"))
     assert records.frame["x"].isna().tolist() == [True, True, True, False]
     assert records.frame["n"].dtype == np.int64
 
 
 def test_truth_values_and_those_with_gaps(tmp_path):
     """True/False stays truth values; with a gap it becomes 1, 0 and missing."""
-    records = read(
-        tmp_path, "id,a,b,ill\n1,True,,0\n2,False,True,1\n3,True,False,1\n", Schema("id", ["a", "b"], "ill")
-    )
+    records = read(tmp_path, "id,a,b,ill\n1,True,,0\n2,False,True,1\n3,True,False,1\n", Schema("id", ["a", "b"], "ill"))
     assert records.frame["a"].tolist() == [True, False, True]
     assert records.frame["b"].tolist()[1:] == [1.0, 0.0]
     assert np.isnan(records.frame["b"][0])

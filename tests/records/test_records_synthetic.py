@@ -36,11 +36,7 @@ def test_auc_equals_the_count_over_all_pairs():
     mass = draws.dirichlet(np.ones(12))
     risk = draws.integers(0, 5, 12) / 4
     won = sum(
-        mass[i]
-        * risk[i]
-        * mass[j]
-        * (1 - risk[j])
-        * (1.0 if risk[i] > risk[j] else 0.5 if risk[i] == risk[j] else 0)
+        mass[i] * risk[i] * mass[j] * (1 - risk[j]) * (1.0 if risk[i] > risk[j] else 0.5 if risk[i] == risk[j] else 0)
         for i, j in itertools.product(range(12), repeat=2)
     )
     expected = won / ((mass * risk).sum() * (mass * (1 - risk)).sum())
@@ -137,7 +133,5 @@ def test_impossible_options_are_refused(options):
 
 def test_too_few_rows_for_two_classes_are_refused():
     """With two rows of one class the check on reading speaks."""
-    with pytest.raises(
-        FedlabError, match="cohort 'synthetic': target column 'Disease' holds one class only, 0"
-    ):
+    with pytest.raises(FedlabError, match="cohort 'synthetic': target column 'Disease' holds one class only, 0"):
         load_records({"name": "synthetic", "n_rows": 2})

@@ -100,9 +100,7 @@ def test_a_zip_without_the_files_and_a_page_instead_of_a_zip(archive, tmp_path):
     """The error says what to delete and download again."""
     with zipfile.ZipFile(tmp_path / "heart.zip", "w") as packed:
         packed.writestr("other.txt", "")
-    with pytest.raises(
-        FedlabError, match=r"heart\.zip is not the zip file with processed\.cleveland.*delete"
-    ):
+    with pytest.raises(FedlabError, match=r"heart\.zip is not the zip file with processed\.cleveland.*delete"):
         load_records("heart-disease")
     (tmp_path / "heart.zip").write_text("<html>please log in</html>")
     with pytest.raises(FedlabError, match=r"not the zip file.*delete it and download"):

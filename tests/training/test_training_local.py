@@ -207,9 +207,7 @@ def test_groups_stay_together():
     """No group has rows on both sides; a shard of one group has no test rows."""
     rng = np.random.default_rng(4)
     group = rng.integers(0, 30, 200)
-    frame = pd.DataFrame(
-        {"id": range(200), "g": group, "x": group.astype(float), "t": rng.integers(0, 2, 200)}
-    )
+    frame = pd.DataFrame({"id": range(200), "g": group, "x": group.astype(float), "t": rng.integers(0, 2, 200)})
     schema = Schema("id", ["x"], "t", group="g")
     fitted = []
 

@@ -65,9 +65,7 @@ def test_reference_model():
         estimator = build_model(model)
         assert type(estimator) is RandomForestClassifier
         changed = {
-            key
-            for key, value in estimator.get_params().items()
-            if value != RandomForestClassifier().get_params()[key]
+            key for key, value in estimator.get_params().items() if value != RandomForestClassifier().get_params()[key]
         }
         assert changed == {"n_estimators", "random_state"}
         assert (estimator.n_estimators, estimator.random_state) == (40, 42)
@@ -77,11 +75,7 @@ def test_reference_model():
 def test_named_models_are_seeded_and_checked(name):
     """Each named model passes its own check, and takes the seed wherever it has one."""
     check_model(name)
-    seeds = {
-        value
-        for key, value in build_model(name, 7).get_params(deep=True).items()
-        if key.endswith("random_state")
-    }
+    seeds = {value for key, value in build_model(name, 7).get_params(deep=True).items() if key.endswith("random_state")}
     assert seeds <= {7}
 
 
@@ -224,12 +218,8 @@ def test_failing_fit_is_explained():
     """What an estimator raises in fit comes out as an error that says how many rows of each class it had."""
     import pandas as pd
 
-    records = Records(
-        pd.DataFrame({"i": range(10), "x": range(10), "t": [0, 1] * 5}), Schema("i", ["x"], "t")
-    )
-    with pytest.raises(
-        FedlabError, match=r"Untagged cannot be fitted on 8 rows with \[\d, \d\].*no such luck"
-    ):
+    records = Records(pd.DataFrame({"i": range(10), "x": range(10), "t": [0, 1] * 5}), Schema("i", ["x"], "t"))
+    with pytest.raises(FedlabError, match=r"Untagged cannot be fitted on 8 rows with \[\d, \d\].*no such luck"):
         train_organisation(records, {"class": f"{__name__}:Untagged"})
     with pytest.raises(FedlabError, match="cannot predict the organisation's 2 test rows"):
         train_organisation(records, {"class": "sklearn.neighbors.KNeighborsClassifier", "n_neighbors": 9})

@@ -17,9 +17,7 @@ FOREST = {"name": "random_forest", "n_estimators": 4}
 def partition(tmp_path_factory):
     """Give three organisations, one per site, the last of which has one class only."""
     rng = np.random.default_rng(8)
-    frame = pd.DataFrame(
-        {"id": range(150), "x": rng.normal(size=150), "site": np.repeat(["a", "b", "c"], 50)}
-    )
+    frame = pd.DataFrame({"id": range(150), "x": rng.normal(size=150), "site": np.repeat(["a", "b", "c"], 50)})
     frame["ill"] = np.where((frame.x > 0) | (frame.site == "c"), "yes", "no")
     split = split_records(Records(frame, Schema("id", ["x"], "ill", site="site")), "site", holdout=0.2)
     return write_partition(split, tmp_path_factory.mktemp("partition"))
@@ -42,9 +40,7 @@ def test_same_bytes_again(tmp_path, partition, format):
     """Training twice gives the same files, byte for byte, in every format."""
     for folder in ("1", "2"):
         train_all(partition, tmp_path / folder, FOREST, format=format)
-    one, two = (
-        {file.name: file.read_bytes() for file in (tmp_path / folder).iterdir()} for folder in ("1", "2")
-    )
+    one, two = ({file.name: file.read_bytes() for file in (tmp_path / folder).iterdir()} for folder in ("1", "2"))
     assert one == two and len(one) == 6
 
 

@@ -58,12 +58,8 @@ def test_text_becomes_one_column_each(dtype, missing):
     model, done = prepare(HistGradientBoostingClassifier(), X)
     assert (done.encoding, done.encoded, done.imputation) == ("one-hot", ["t"], None)
     first = model[0].fit(X)
-    np.testing.assert_array_equal(
-        first.transform(X), [[1, 1, 0, 0], [2, 0, 1, 0], [np.nan, 0, 0, 1], [4, 1, 0, 0]]
-    )
-    unseen = pd.DataFrame(
-        {"n": [1.0], "t": pd.Series(["w"], dtype="object" if dtype == "category" else dtype)}
-    )
+    np.testing.assert_array_equal(first.transform(X), [[1, 1, 0, 0], [2, 0, 1, 0], [np.nan, 0, 0, 1], [4, 1, 0, 0]])
+    unseen = pd.DataFrame({"n": [1.0], "t": pd.Series(["w"], dtype="object" if dtype == "category" else dtype)})
     assert first.transform(unseen).tolist() == [[1, 0, 0, 0]]
 
 

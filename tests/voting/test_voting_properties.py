@@ -63,10 +63,8 @@ class Exact:
         who = [model for model in range(self.m) if self.labels[model, record] >= 0]
         said = {model: int(self.labels[model, record]) for model in who}
         classes = range(self.k)
-        if rule == "weighted":
-            weights = self.sizes if options["by"] == "size" else self.accuracies
-        else:
-            weights = [1] * self.m
+        held = self.sizes if options.get("by") == "size" else self.accuracies
+        weights = held if rule == "weighted" else [1] * self.m
         if rule == "median":
             middle = [
                 median([self.probabilities[model][record][k] for model in who]) if who else Fraction(0) for k in classes

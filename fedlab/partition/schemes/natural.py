@@ -33,9 +33,7 @@ def _count_sites(records: Records, column: str | None) -> int:
 
 @SCHEMES.register("site")
 @scheme_traits(count=_count_sites, repaired=False)
-def site(
-    records: Records, n_shards: int, rng: np.random.Generator, *, column: str | None = None
-) -> np.ndarray:
+def site(records: Records, n_shards: int, rng: np.random.Generator, *, column: str | None = None) -> np.ndarray:
     """Give each site, e.g. each hospital, its own rows.
 
     Organisations stand in the sorted order of the column's values. Nothing is drawn and nothing repaired:

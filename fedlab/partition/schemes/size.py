@@ -26,18 +26,13 @@ def _check_quantity(exponent: float, fractions: Sequence[float] | None) -> None:
     if isinstance(fractions, str) or not isinstance(fractions, Sequence | np.ndarray) or len(fractions) == 0:
         raise FedlabError(f"fractions must be a list of numbers, one per organisation, got {fractions!r}")
     for number, fraction in enumerate(fractions):
-        real_number(
-            f"fractions[{number}]", fraction, "a number greater than 0", 0, float("inf"), low_ok=False
-        )
+        real_number(f"fractions[{number}]", fraction, "a number greater than 0", 0, float("inf"), low_ok=False)
     if abs(sum(fractions) - 1) > 1e-9:
         raise FedlabError(
-            f"fractions must sum to 1, got {list(fractions)} with the sum {sum(fractions):.12g}; "
-            "divide each by the sum"
+            f"fractions must sum to 1, got {list(fractions)} with the sum {sum(fractions):.12g}; divide each by the sum"
         )
     if exponent != _DEFAULT_EXPONENT:
-        raise FedlabError(
-            f"exponent {exponent!r} has no meaning beside explicit fractions; leave one of the two out"
-        )
+        raise FedlabError(f"exponent {exponent!r} has no meaning beside explicit fractions; leave one of the two out")
 
 
 def _count_fractions(records: Records, exponent: float, fractions: Sequence[float] | None) -> int | None:
@@ -88,9 +83,7 @@ def quantity(
     """
     _check_quantity(exponent, fractions)
     if fractions is not None and len(fractions) != n_shards:
-        raise FedlabError(
-            f"{len(fractions)} fractions make {len(fractions)} organisations, got n_shards={n_shards}"
-        )
+        raise FedlabError(f"{len(fractions)} fractions make {len(fractions)} organisations, got n_shards={n_shards}")
     # in logarithms, so that a steep law underflows to 0 rather than overflows
     shares: Any = np.exp(-exponent * np.log(np.arange(1, n_shards + 1))) if fractions is None else fractions
     units = units_of(records)

@@ -1,0 +1,44 @@
+"""How good the vote is, how sure that is, and what it is compared with."""
+
+from fedlab.evidence.agreement import (
+    MARGIN_BINS,
+    agreement,
+    from_upper_triangle,
+    margin_histogram,
+    upper_triangle,
+)
+from fedlab.evidence.answers import Answers, make_answers
+from fedlab.evidence.baselines import measure_model, model_answers, organisations_alone
+from fedlab.evidence.evaluate import CONTEXT, ROW_COLUMNS, evaluate_vote
+from fedlab.evidence.intervals import Interval, bootstrap, interval_over_seeds, paired_difference
+from fedlab.evidence.metrics import METRICS, measure, measure_answers
+from fedlab.evidence.results import read_results
+from fedlab.evidence.sentences import summary_sentences
+from fedlab.evidence.summary import compare_with_centralised, summarise
+
+__all__ = [
+    "CONTEXT",
+    "MARGIN_BINS",
+    "METRICS",
+    "ROW_COLUMNS",
+    "Answers",
+    "Interval",
+    "agreement",
+    "bootstrap",
+    "compare_with_centralised",
+    "evaluate_vote",
+    "from_upper_triangle",
+    "interval_over_seeds",
+    "make_answers",
+    "margin_histogram",
+    "measure",
+    "measure_answers",
+    "measure_model",
+    "model_answers",
+    "organisations_alone",
+    "paired_difference",
+    "read_results",
+    "summarise",
+    "summary_sentences",
+    "upper_triangle",
+]
