@@ -8,7 +8,8 @@ from fedlab.errors import FedlabError
 from fedlab.voting.abstention import withhold
 from fedlab.voting.ballots import Ballots
 from fedlab.voting.classes import positive_index
-from fedlab.voting.registry import Function, Rule, find_rule
+from fedlab.voting.contract import Function, Rule
+from fedlab.voting.registry import find_rule
 from fedlab.voting.support import Support
 from fedlab.voting.ties import check_explicit_tie
 from fedlab.voting.validation import as_validation
