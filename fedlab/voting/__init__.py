@@ -1,6 +1,18 @@
 """Ballots and the rules that turn them into a verdict; nothing about how well the verdict does."""
 
-from fedlab.voting import counting, logpools, pooling, ranks, thresholds, weights  # noqa: F401  (this registers their rules)
+from fedlab.voting import (  # noqa: F401  (importing them registers their rules)
+    competence,
+    confusion,
+    counting,
+    crowd,
+    latent,
+    learned,
+    logpools,
+    pooling,
+    ranks,
+    thresholds,
+    weights,
+)
 from fedlab.voting.abstention import RiskCoverage, risk_coverage
 from fedlab.voting.ballot_files import BallotFile, load_ballots, save_ballots
 from fedlab.voting.ballots import Ballots

@@ -40,7 +40,7 @@ class Range(NamedTuple):
     def allows(self, value: Any) -> bool:
         """Say whether the option takes a value."""
         kinds = (int, np.integer) if self.whole else (int, float, np.integer, np.floating)
-        return isinstance(value, kinds) and not isinstance(value, bool) and self.low <= value <= self.high
+        return isinstance(value, kinds) and not isinstance(value, bool) and bool(self.low <= value <= self.high)
 
 
 _NEEDS = {

@@ -24,8 +24,8 @@ _CLIP = Range(1e-300, 0.5)
     choices={"by": _BY},
     ranges={"clip": _CLIP},
     formula="argmax_k sum_i w_i log max(p_i(k), clip) / sum_i w_i",
-    source="C. Genest and J. V. Zidek, Combining Probability Distributions, Statistical Science 1(1), 1986 (logarithmic "
-    "pool); A. K. Jain and others on clipping: forests give exact zeros",
+    source="C. Genest and J. V. Zidek, Combining Probability Distributions: A Critique and an Annotated Bibliography, "
+    "Statistical Science 1(1), 1986 (logarithmic pool); clipped, as forests give exact zeros",
     use="Where models are calibrated and a confident one should count for more than in soft. Clip bounds what one "
     "organisation can do.",
 )
@@ -45,7 +45,7 @@ def log_pool(ballots: Ballots, by: str = "equal", clip: float = 0.01) -> Support
         Probabilities below this count as this, so that no model can veto a class.
     """
     weights = pool_weights(ballots, by, "log_pool")
-    return _pooled(ballots, weights, np.zeros((ballots.n_models, ballots.n_classes)), clip)
+    return _pooled(ballots, weights, *no_shift(ballots), clip)
 
 
 @rule(
@@ -94,7 +94,8 @@ def prior_corrected(ballots: Ballots, target: Any = "pooled", by: str = "equal",
     [[0.45, 0.55]]
     """
     weights = pool_weights(ballots, by, "prior_corrected")
-    return _pooled(ballots, weights, prior_shift(ballots, target), clip)
+    assert ballots.class_counts is not None
+    return _pooled(ballots, weights, prior_shift(ballots, target), ballots.class_counts > 0, clip)
 
 
 @rule(
@@ -155,7 +156,7 @@ def minimum(ballots: Ballots) -> Support:
     assert ballots.probabilities is not None
     said = ballots.answered
     least = np.where(said[:, :, None], ballots.probabilities, np.inf).min(axis=0)
-    return _shares(np.where(said.any(axis=0)[:, None], least, 0.0))
+    return _shares(np.where((said.sum(axis=0) > 0)[:, None], least, 0.0))
 
 
 def pool_weights(ballots: Ballots, by: str, rule_name: str) -> np.ndarray:
@@ -216,18 +217,15 @@ def log_evidence(
     return np.where(answered[:, None], logs, 0.0)
 
 
-def seen_classes(ballots: Ballots, corrected: bool) -> np.ndarray:
-    """Say about which classes each model gives evidence: bool (n_models, n_classes)."""
-    if not corrected:
-        return np.ones((ballots.n_models, ballots.n_classes), dtype=bool)
-    assert ballots.class_counts is not None
-    return ballots.class_counts > 0
+def no_shift(ballots: Ballots) -> tuple[np.ndarray, np.ndarray]:
+    """Return the shift and the seen classes of a pool without correction: none, and all."""
+    shape = (ballots.n_models, ballots.n_classes)
+    return np.zeros(shape), np.ones(shape, dtype=bool)
 
 
-def _pooled(ballots: Ballots, weights: np.ndarray, shift: np.ndarray, clip: float) -> Support:
+def _pooled(ballots: Ballots, weights: np.ndarray, shift: np.ndarray, seen: np.ndarray, clip: float) -> Support:
     """Return the weighted mean of the clipped logarithms as shares."""
     assert ballots.probabilities is not None
-    seen = seen_classes(ballots, bool(shift.any()))
     parts = (
         weight * log_evidence(rows, said, *beside, clip)
         for weight, (rows, said), beside in zip(weights, _answers(ballots), zip(shift, seen, strict=True), strict=True)

@@ -15,8 +15,8 @@ from fedlab.voting.ties import leading
     needs=("probabilities",),
     additive=True,
     formula="argmax_k sum_i #{j : p_i(j) < p_i(k)} + #{j != k : p_i(j) = p_i(k)} / 2",
-    source="J.-C. de Borda, Mémoire sur les élections au scrutin, 1781; T. K. Ho, J. J. Hull and S. N. Srihari, Decision "
-    "Combination in Multiple Classifier Systems, IEEE TPAMI 16(1), 1994",
+    source="J.-C. de Borda, Mémoire sur les élections au scrutin, 1781; T. K. Ho, J. J. Hull and S. N. Srihari, "
+    "Decision Combination in Multiple Classifier Systems, IEEE TPAMI 16(1), 1994",
     use="With three classes or more, where models rank well but their probabilities cannot be compared. With two "
     "classes it is a majority by the more probable class.",
 )
@@ -50,8 +50,8 @@ def borda_points(ballots: Ballots) -> Iterable[np.ndarray]:
     "instant_run_off",
     needs=("probabilities",),
     formula="strike out the class with fewest first places, until one has more than half of those left",
-    source="Ware's method, 1871 (alternative vote); in classifier combination: M. van Erp, L. Vuurpijl and L. Schomaker, "
-    "An Overview and Comparison of Voting Methods for Pattern Recognition, IWFHR 2002",
+    source="Ware's method, 1871 (alternative vote); in classifier combination: M. van Erp, L. Vuurpijl and "
+    "L. Schomaker, An Overview and Comparison of Voting Methods for Pattern Recognition, IWFHR 2002",
     use="With many classes, where votes for hopeless classes should pass on to the next best. More votes for a class "
     "can make it lose.",
 )
@@ -92,8 +92,8 @@ def _first_places(ballots: Ballots, records: np.ndarray, alive: np.ndarray) -> I
     needs=("probabilities",),
     certificate="bound",
     formula="of the two classes with most votes, the one that more models find more probable",
-    source="K. Rezaei, K. Banihashem, A. Chegini and S. Feizi, Run-Off Election: Improved Provable Defense against Data "
-    "Poisoning Attacks, ICML 2023",
+    source="K. Rezaei, K. Banihashem, A. Chegini and S. Feizi, Run-Off Election: Improved Provable Defense against "
+    "Data Poisoning Attacks, ICML 2023",
     use="With three classes or more, where hostile organisations are feared: certified against more of them than "
     "majority on many records.",
 )

@@ -1,4 +1,4 @@
-"""Rules that ask for a number of votes and abstain, or say no, below it: absolute and super majority, quorum, t of n."""
+"""Rules that ask for a number of votes and abstain, or say no, below it: absolute majority, quorum, t of n."""
 
 from dataclasses import replace
 
@@ -106,7 +106,8 @@ def quorum(ballots: Ballots, share: float = 0.5) -> Support:
     ranges={"t": Range(1, whole=True)},
     certificate="threshold",
     formula="positive if #{i : l_i = positive} >= t, else the majority among the other classes",
-    source="L. Lam and C. Y. Suen, Application of Majority Voting to Pattern Recognition, IEEE Trans. SMC-A 27(5), 1997",
+    source="L. Lam and C. Y. Suen, Application of Majority Voting to Pattern Recognition, IEEE Transactions SMC-A "
+    "27(5), 1997",
     use="Between any (t = 1) and unanimous (t = n): where a missed positive and a false alarm cost differently, and t "
     "can be chosen to fit.",
 )

@@ -81,7 +81,8 @@ def weighted(
     ranges={"clip": Range(1e-12, 0.5)},
     formula="argmax_k sum_i w_i [l_i = k] with w_i = log(a_i (K - 1) / (1 - a_i))",
     source="S. Nitzan and J. Paroush, Optimal Decision Rules in Uncertain Dichotomous Choice Situations, International "
-    "Economic Review 23(2), 1982; L. Shapley and B. Grofman, Optimizing Group Judgmental Accuracy, Public Choice 43, 1984",
+    "Economic Review 23(2), 1982; L. Shapley and B. Grofman, Optimizing Group Judgmental Accuracy in the Presence of "
+    "Interdependencies, Public Choice 43, 1984",
     use="Where models err independently and their accuracies are known well: then no rule on verdicts is right more "
     "often. Accuracies measured on few rows make weights that are too large: raise clip.",
 )
