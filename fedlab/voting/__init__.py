@@ -17,6 +17,8 @@ from fedlab.voting.abstention import RiskCoverage, risk_coverage
 from fedlab.voting.ballot_files import BallotFile, load_ballots, save_ballots
 from fedlab.voting.ballots import Ballots
 from fedlab.voting.casting import cast_ballots
+from fedlab.voting.certificates import Certificate, certificate
+from fedlab.voting.collective import CollectiveCertificate, certified_accuracy, collective_certificate
 from fedlab.voting.contract import CERTIFICATES, Range, Rule
 from fedlab.voting.registry import RULES, check_rule, rule, rule_label, rule_options
 from fedlab.voting.support import Support
@@ -31,6 +33,8 @@ __all__ = [
     "TIES",
     "BallotFile",
     "Ballots",
+    "Certificate",
+    "CollectiveCertificate",
     "Range",
     "RiskCoverage",
     "Rule",
@@ -38,7 +42,10 @@ __all__ = [
     "Validation",
     "Verdict",
     "cast_ballots",
+    "certificate",
+    "certified_accuracy",
     "check_rule",
+    "collective_certificate",
     "load_ballots",
     "risk_coverage",
     "rule",

@@ -57,6 +57,7 @@ def any_positive(ballots: Ballots, positive: int) -> Support:
     "unanimous",
     formula="positive if l_i = positive for all i that answer, else the majority among the other classes",
     source="n-of-n vote, a logical AND",
+    certificate="threshold",
     use="Where a false alarm costs far more than a missed positive, and organisations are few.",
 )
 def unanimous(ballots: Ballots, positive: int) -> Support:

@@ -77,6 +77,7 @@ def supermajority(ballots: Ballots, share: float = 2 / 3, of: str = "cast") -> S
 
 @rule(
     "quorum",
+    certificate="threshold",
     ranges={"share": Range(0, 1)},
     may_abstain=True,
     formula="argmax_k #{i : l_i = k} if #{i : i answers} is at least share * n, else no verdict",
