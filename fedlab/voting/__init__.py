@@ -1,4 +1,6 @@
-"""Ballots and the rules that turn them into a verdict; nothing about how well the verdict does."""
+"""Ballots and the rules that turn them into a verdict, and how many hostile organisations a verdict survives."""
+
+from typing import TYPE_CHECKING, Any
 
 from fedlab.voting import (  # noqa: F401  (importing them registers their rules)
     competence,
@@ -27,6 +29,9 @@ from fedlab.voting.validation import Validation
 from fedlab.voting.verdict import Verdict
 from fedlab.voting.votes import vote
 
+if TYPE_CHECKING:
+    from fedlab.voting.estimator import VotingEnsemble
+
 __all__ = [
     "CERTIFICATES",
     "RULES",
@@ -41,6 +46,7 @@ __all__ = [
     "Support",
     "Validation",
     "Verdict",
+    "VotingEnsemble",
     "cast_ballots",
     "certificate",
     "certified_accuracy",
@@ -54,3 +60,12 @@ __all__ = [
     "save_ballots",
     "vote",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the classifier when it is asked for: scikit-learn takes a second that params files need not wait for."""
+    if name == "VotingEnsemble":
+        from fedlab.voting.estimator import VotingEnsemble
+
+        return VotingEnsemble
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
