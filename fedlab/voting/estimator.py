@@ -12,7 +12,7 @@ from fedlab.voting.ballots import Ballots
 from fedlab.voting.blocks import blocks, distinct_rows, join_verdicts, take_rows
 from fedlab.voting.casting import cast_ballots
 from fedlab.voting.members import Members
-from fedlab.voting.prefit import Prefit
+from fedlab.voting.prefit import Prefit, checked_classes, checked_table
 from fedlab.voting.registry import find_rule
 from fedlab.voting.validation import Validation
 from fedlab.voting.verdict import Verdict
@@ -21,7 +21,7 @@ from fedlab.voting.votes import vote
 _BLOCK_CELLS = 32_000_000  # probabilities held at a time: 256 MB
 
 
-class VotingEnsemble(ClassifierMixin, Prefit, BaseEstimator):
+class VotingEnsemble(Prefit, ClassifierMixin, BaseEstimator):
     """Merge models that organisations have fitted already by a vote; nothing is fitted again.
 
     Parameters
@@ -138,7 +138,7 @@ class VotingEnsemble(ClassifierMixin, Prefit, BaseEstimator):
         loaded = load_models(folder, trust_pickle, trusted)
         return cls([model for model, _ in loaded], **{**Members.of(loaded).beside, **parameters})
 
-    def fit(self, X: Any, y: Any, **ignored: Any) -> "VotingEnsemble":
+    def fit(self, X: Any, y: Any) -> "VotingEnsemble":
         """Check that the models can be asked about these rows; keep them where the rule learns from rows.
 
         Parameters
@@ -147,22 +147,19 @@ class VotingEnsemble(ClassifierMixin, Prefit, BaseEstimator):
             Rows.
         y : array (n_rows,)
             Their classes.
-        **ignored
-            Nothing; scikit-learn's keyword arguments of `fit`, such as weights, mean nothing here and are refused.
 
         Returns
         -------
         VotingEnsemble
             Itself.
         """
-        if ignored:
-            raise FedlabError(f"fit learns nothing, so that {', '.join(sorted(ignored))} means nothing; leave it out")
         find_rule(self.rule).check(self.options or {}, self.tie)
+        X, y = checked_table(X, at_least=1), checked_classes(y)
         if len(X) != len(y):
-            raise FedlabError(f"X and y must have equally many rows; got {len(X)} and {len(y)}")
+            raise FedlabError(f"X and y must have equally many rows; got inconsistent {len(X)} and {len(y)}")
         self._ballots(take_rows(X, slice(0, 1)))
         if "validation" in self._needed() and self.validation is None:
-            self.validation_ = Validation(self._ballots(X), np.asarray(y), X)
+            self.validation_ = Validation(self._ballots(X), y, X)
         return self
 
     def decision(self, X: Any, organisations: Sequence[str] | None = None) -> Verdict:
@@ -181,6 +178,7 @@ class VotingEnsemble(ClassifierMixin, Prefit, BaseEstimator):
         """
         if organisations is not None:
             return self.among(organisations).decision(X)
+        X = checked_table(X)
         rule = find_rule(self.rule)
         found = None if rule.batch else distinct_rows(X)
         asked = X if found is None else take_rows(X, found.first)
@@ -302,5 +300,5 @@ class VotingEnsemble(ClassifierMixin, Prefit, BaseEstimator):
             return self.validation
         if not isinstance(self.validation, tuple | list) or len(self.validation) != 2:
             raise FedlabError(f"validation must be (X, y): rows of known class; got {type(self.validation).__name__}")
-        X, y = self.validation
-        return Validation(self._ballots(X), np.asarray(y), X)
+        X, y = checked_table(self.validation[0], at_least=1), checked_classes(self.validation[1])
+        return Validation(self._ballots(X), y, X)

@@ -77,4 +77,40 @@ class Prefit:
         tags.input_tags.string = True
         tags.input_tags.categorical = True
         tags.classifier_tags.poor_score = True
+        tags.requires_fit = False
         return tags
+
+
+def checked_table(X: Any, at_least: int = 0) -> Any:
+    """Return records as a DataFrame or a two-dimensional array; gaps and text are left to the models.
+
+    Raises
+    ------
+    TypeError, ValueError
+        scikit-learn's own errors: sparse, complex, not two-dimensional, or too few rows.
+    """
+    from sklearn.utils import check_array
+
+    if hasattr(X, "columns") and hasattr(X, "iloc") and len(X) >= at_least:
+        return X
+    return check_array(X, dtype=None, ensure_all_finite=False, ensure_min_samples=at_least, estimator="VotingEnsemble")
+
+
+def checked_classes(y: Any) -> np.ndarray:
+    """Return true classes as an array of one dimension.
+
+    Raises
+    ------
+    ValueError
+        scikit-learn's own errors: no classes, not one for each row, or missing.
+    """
+    from sklearn.utils import assert_all_finite
+    from sklearn.utils.multiclass import check_classification_targets
+    from sklearn.utils.validation import column_or_1d
+
+    if y is None:
+        raise ValueError("VotingEnsemble requires y to be passed, but the target y is None")
+    y = column_or_1d(y, warn=True)
+    assert_all_finite(y, input_name="y")
+    check_classification_targets(y)
+    return y
