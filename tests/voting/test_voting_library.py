@@ -320,8 +320,8 @@ def skilled(rng, n_records=400, skills=(0.9, 0.8, 0.7, 0.6, 0.55), n_classes=3, 
 def test_dawid_skene_by_hand():
     """One round from the shares of votes, reckoned with fractions."""
     ballots = ballots_of([(0, 0), (0, 1), (1, 1)], [0, 1])
-    # Start: (1, 0), (.5, .5), (0, 1); priors 1/2. P(first says 0 | 0) = 1.5/1.5 = 1, P(first says 0 | 1) = .5/1.5 =
-    1 / 3  # P(second says 1 | 0) = .5/1.5 = 1/3, P(second says 1 | 1) = 1. Record 1: 1 · 1/3 against 1/3 · 1: a tie.
+    # Start: (1, 0), (.5, .5), (0, 1); priors 1/2. P(first says 0 | 0) = 1.5/1.5 = 1 and
+    # P(first says 0 | 1) = .5/1.5 = 1/3; P(second says 1 | 0) = .5/1.5 = 1/3, P(second says 1 | 1) = 1. Record 1: 1 · 1/3 against 1/3 · 1: a tie.
     found = vote(ballots, "dawid_skene", rounds=1, tie="abstain")
     assert found.scores[1] == pytest.approx([0.5, 0.5])
     assert found.labels.tolist() == [0, -1, 1]
@@ -407,8 +407,9 @@ def test_greedy_selection_by_hand():
         vote(asked, "greedy_selection", validation=(bare, [0, 0]))
 
 
-# Validation rows at 0, 1, 2, 10, 11, 12: the first model is right on the left, the second on the right, the third
-never.PLACES = np.array([[0.0], [1.0], [2.0], [10.0], [11.0], [12.0]])
+# Validation rows at 0, 1, 2, 10, 11, 12: the first model is right on the left, the second on the right, the
+# third never.
+PLACES = np.array([[0.0], [1.0], [2.0], [10.0], [11.0], [12.0]])
 LEFT_RIGHT = Validation(
     ballots_of([(0, 1, 1), (0, 1, 1), (0, 1, 1), (1, 0, 1), (1, 0, 1), (1, 0, 1)], [0, 1]), [0] * 6, PLACES
 )
