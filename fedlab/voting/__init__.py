@@ -18,6 +18,7 @@ from fedlab.voting import (  # noqa: F401  (importing them registers their rules
 from fedlab.voting.abstention import RiskCoverage, risk_coverage
 from fedlab.voting.ballot_files import BallotFile, load_ballots, save_ballots
 from fedlab.voting.ballots import Ballots
+from fedlab.voting.calibration import CalibratedModel, calibrate
 from fedlab.voting.casting import cast_ballots
 from fedlab.voting.certificates import Certificate, certificate
 from fedlab.voting.collective import CollectiveCertificate, certified_accuracy, collective_certificate
@@ -38,6 +39,7 @@ __all__ = [
     "TIES",
     "BallotFile",
     "Ballots",
+    "CalibratedModel",
     "Certificate",
     "CollectiveCertificate",
     "Range",
@@ -47,6 +49,7 @@ __all__ = [
     "Validation",
     "Verdict",
     "VotingEnsemble",
+    "calibrate",
     "cast_ballots",
     "certificate",
     "certified_accuracy",

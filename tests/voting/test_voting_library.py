@@ -321,7 +321,8 @@ def test_dawid_skene_by_hand():
     """One round from the shares of votes, reckoned with fractions."""
     ballots = ballots_of([(0, 0), (0, 1), (1, 1)], [0, 1])
     # Start: (1, 0), (.5, .5), (0, 1); priors 1/2. P(first says 0 | 0) = 1.5/1.5 = 1 and
-    # P(first says 0 | 1) = .5/1.5 = 1/3; P(second says 1 | 0) = .5/1.5 = 1/3, P(second says 1 | 1) = 1. Record 1: 1 · 1/3 against 1/3 · 1: a tie.
+    # P(first says 0 | 1) = .5/1.5 = 1/3; P(second says 1 | 0) = .5/1.5 = 1/3 and P(second says 1 | 1) = 1.
+    # Record 1: 1 · 1/3 against 1/3 · 1, a tie.
     found = vote(ballots, "dawid_skene", rounds=1, tie="abstain")
     assert found.scores[1] == pytest.approx([0.5, 0.5])
     assert found.labels.tolist() == [0, -1, 1]
