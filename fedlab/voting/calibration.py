@@ -105,7 +105,7 @@ def calibrate(model: Any, X: Any, y: Any, method: str = "isotonic") -> Calibrate
         )
     truth = plain_values(y, "the classes of the rows to calibrate on")
     if not len(truth) or len(truth) != len(X):
-        raise FedlabError(f"calibration needs rows and one class for each; got {len(X)} rows and {len(truth)} classes")
+        raise FedlabError(f"calibration needs rows, and a class for each; got {len(X)} rows and {len(truth)} classes")
     if kind_of(truth) != kind_of(classes):
         raise FedlabError(
             f"y holds {kind_of(truth)}, the model's classes are {kind_of(classes)} {classes[:10].tolist()}"
