@@ -63,6 +63,10 @@ where some may be hostile, a rule whose certificate is exact and not 0.
 - **Certificate**: how many hostile organisations, answering as they like, a verdict survives (`certificate`,
   `collective_certificate`, `certified_accuracy`). Where weights are declared by the organisations themselves it is
   refused, or reckoned at the worst declaration.
+  Additive rules: by removing the largest gains first, as in A. Levine and S. Feizi, Deep Partition Aggregation (ICLR
+  2021), where r poisoned partitions are r hostile organisations here. Related: X. Cao, J. Jia and N. Z. Gong, Provably
+  Secure Federated Learning against Malicious Clients (AAAI 2021); W. Wang, A. Levine and S. Feizi, Finite Aggregation
+  (ICML 2022); K. Rezaei, K. Banihashem, A. Chegini and S. Feizi, Run-Off Election (ICML 2023: the rule `run_off`).
 - Every rule abstains on records that nobody answered, and below a margin with `abstain_below=`.
 
 {table}
@@ -137,7 +141,12 @@ def _section(rule: Rule) -> str:
     lines.append(f"- **Needs**: {_needs(rule)}")
     lines += [_option(rule, name) for name in rule.options]
     lines.append(f"- **Tie**: `{rule.tie}`, unless told otherwise")
-    lines.append(f"- **Certificate**: {CERTIFICATES[rule.certificate]}")
+    declared = rule.additive and {"sizes", "accuracies", "class_counts"} & {
+        *rule.needs,
+        *(need for values in rule.choices.values() for need in values.values()),
+    }
+    void = "; void where organisations declare what they are weighed by, see above" if declared else ""
+    lines.append(f"- **Certificate**: {CERTIFICATES[rule.certificate]}{void}")
     if rule.batch:
         lines.append("- **Batch**: a record's verdict depends on the other records it is voted on with")
     lines += [f"- **When**: {rule.use}", "", _example(rule)]
