@@ -81,7 +81,7 @@ def sweep(params: str, jobs: int | None, results: Path, notebooks: Path | None, 
     failures = list(progress.outcomes)
     table, _ = collect(plan, folder)
     if figures and len(table):
-        failed = draw_figures(folder, place)
+        failed = draw_figures(asked, folder, place)
         failures += [failed] if failed else []
     _print_failures(failures, progress.skipped)
     click.echo(f"results  {folder / RESULTS}  ({len(table)} of {len(asked.cells)} cells)")

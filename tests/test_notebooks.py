@@ -14,7 +14,6 @@ from fedlab.pipeline.results import with_parameters
 from fedlab.pipeline.shards import make_partition
 from fedlab.pipeline.trained import centralised, train_partition
 from fedlab.pipeline.votes import evaluate
-from fedlab.sweep.graph import NOTEBOOKS as NAMES
 from fedlab.sweep.graph import notebook_parameters
 from fedlab.voting import vote
 
@@ -37,7 +36,7 @@ def printed(notebook) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(NAMES.values()))
+@pytest.mark.parametrize("name", [path.name for path in ALL])
 def test_each_notebook_runs_alone_with_its_defaults(name, tmp_path):
     """In an empty folder, with nothing made before: it makes what it needs and says so."""
     done = run(name, tmp_path)

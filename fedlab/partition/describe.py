@@ -21,13 +21,15 @@ def describe_partition(partition: Partition) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns ``file``, ``rows``, one ``class …`` per class, ``js`` and ``tv`` (see `measure_skew`), ``bytes``.
+        Indexed by the organisation's name; columns ``file``, ``rows``, one ``class …`` per class, ``js`` and ``tv``
+        (see `measure_skew`), ``bytes``.
     """
     import pandas as pd
 
     rows = []
     for entry, skew in zip(partition.meta["shards"], partition.meta["skew"]["per_organisation"], strict=True):
+        who = {"organisation": entry["organisation"], "file": entry["file"], "rows": entry["rows"]}
         classes = {f"class {name}": count for name, count in entry["class_counts"].items()}
         measures = {"js": round(skew["js"], 3), "tv": round(skew["tv"], 3)}
-        rows.append({"file": entry["file"], "rows": entry["rows"], **classes, **measures, "bytes": entry["bytes"]})
-    return pd.DataFrame(rows, index=pd.RangeIndex(1, len(rows) + 1, name="organisation"))
+        rows.append({**who, **classes, **measures, "bytes": entry["bytes"]})
+    return pd.DataFrame(rows).set_index("organisation")

@@ -216,3 +216,26 @@ def _refuse_small(shards: np.ndarray, n_shards: int, min_rows: int, scheme: str)
             f"outside the holdout, fewer than min_rows={min_rows}, and rows are not moved between its "
             f"organisations; give min_rows={rows[number]}, a smaller holdout, or records without that one"
         )
+
+
+def organisation_names(split: Split) -> list[str]:
+    """Name the organisations of a split: after their sites where each holds one site of its own, else part1, part2, …
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from fedlab.records import Records, Schema
+    >>> frame = pd.DataFrame({"id": range(8), "age": 50, "ill": [0, 1] * 4, "town": list("aabbaabb")})
+    >>> records = Records(frame, Schema("id", ["age"], "ill", site="town"), "toy")
+    >>> organisation_names(split_records(records, "site", holdout=0))
+    ['a', 'b']
+    >>> organisation_names(split_records(records, n_shards=3, holdout=0))
+    ['part1', 'part2', 'part3']
+    """
+    sites = split.records.sites
+    if sites is not None:
+        held = [{str(site) for site in sites[split.rows(number)]} for number in range(split.n_shards)]
+        names = [site for own in held for site in own]
+        if all(len(own) == 1 for own in held) and len(set(names)) == split.n_shards:
+            return names
+    return [f"part{number + 1}" for number in range(split.n_shards)]

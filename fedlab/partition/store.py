@@ -15,7 +15,7 @@ import pandas as pd
 from fedlab.errors import FedlabError, unknown_name
 from fedlab.files import canonical_json, plain, read_json, sha256_file, write_json
 from fedlab.partition.skew import class_counts, measure_skew
-from fedlab.partition.split import Split
+from fedlab.partition.split import Split, organisation_names
 from fedlab.records import Records, Schema, column_kinds, read_table, write_table
 
 FORMATS = ("csv", "csv.gz", "parquet")
@@ -53,6 +53,11 @@ class Partition:
     def n_shards(self) -> int:
         """How many organisations there are."""
         return self.meta["n_shards"]
+
+    @property
+    def organisations(self) -> list[str]:
+        """The organisations' names: their sites where each shard is one site, else part1, part2, …"""
+        return [entry["organisation"] for entry in self.meta["shards"]]
 
     @property
     def data_bytes(self) -> int:
@@ -219,7 +224,10 @@ def _describe(split: Split, format: str) -> dict[str, Any]:
             "kinds": column_kinds(records.frame),
             "dtypes": {name: _dtype_name(dtype) for name, dtype in records.frame.dtypes.items()},
             "format": format,
-            "shards": [entry(f"data_part{number + 1}", counts[number + 1]) for number in range(split.n_shards)],
+            "shards": [
+                entry(f"data_part{number + 1}", counts[number + 1]) | {"organisation": name}
+                for number, name in enumerate(organisation_names(split))
+            ],
             "holdout": entry("holdout", counts[0]) if counts[0].sum() else None,
             "skew": measure_skew(split),
         }

@@ -89,7 +89,7 @@ def answer_holdout(folder: Path | str, partition: Partition, **made_from: Any) -
     ballots = cast_ballots(
         models,
         holdout.X,
-        organisations=[card.organisation for card in cards],
+        organisations=partition.organisations,
         sizes=[card.n_rows for card in cards],
         accuracies=[_local_accuracy(card) for card in cards],
         class_counts=[card.class_counts for card in cards],

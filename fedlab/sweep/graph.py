@@ -20,7 +20,6 @@ NOTEBOOKS = {
     "partition": "1_partition.ipynb",
     "train": "2_train.ipynb",
     "vote": "3_vote.ipynb",
-    "figures": "4_figures.ipynb",
 }
 
 

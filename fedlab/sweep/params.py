@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import itertools
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -87,18 +87,20 @@ class Sweep(BaseModel):
         The grid, in the order of the file, without repetitions.
     folder : Path
         Where the params file lies: relative data paths start here.
+    figures : str
+        The notebook that draws the figures, within the folder of notebooks.
     """
 
     model_config = ConfigDict(frozen=True)
 
     name: str
-    title: str
     cells: tuple[Cell, ...]
     folder: Path
-    kind: Literal["sweep"] = "sweep"
+    title: str = ""
+    figures: str = "4_figures.ipynb"
 
 
-_TOP = {"name", "title", "blocks", "exclude"}
+_TOP = {"name", "title", "figures", "blocks", "exclude"}
 
 
 def read_sweep(path: Path | str) -> Sweep:
@@ -157,12 +159,11 @@ def parse_sweep(content: Any, name: str = "sweep", folder: Path | str = ".") -> 
     if not cells:
         raise FedlabError("no cell is left: 'exclude' leaves out all of the grid; drop one of its entries")
     _check_name(top.get("name", name))
-    return Sweep(
-        name=top.get("name", name),
-        title=top.get("title", ""),
-        cells=tuple(cells.values()),
-        folder=Path(folder),
-    )
+    for key in ("title", "figures"):
+        if not isinstance(top.get(key, ""), str):
+            raise FedlabError(f"{key} is {top[key]!r}; it must be a text")
+    said = {key: top[key] for key in ("title", "figures") if key in top}
+    return Sweep(name=top.get("name", name), cells=tuple(cells.values()), folder=Path(folder), **said)
 
 
 def _check_name(name: Any) -> None:

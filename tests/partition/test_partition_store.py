@@ -253,3 +253,18 @@ def test_unknown_formats_and_folders(tmp_path):
         write_partition(split_records(rich(), n_shards=2), tmp_path, "parqet")
     with pytest.raises(FedlabError, match=r"no partition.json here"):
         read_partition(tmp_path / "nowhere")
+
+
+def test_organisations_are_named_after_their_sites(tmp_path):
+    """Where each shard is one hospital, tables and figures name the hospital."""
+    from fedlab.partition import describe_partition
+
+    frame = pd.DataFrame({"id": range(40), "age": 50, "ill": [0, 1] * 20, "town": list("ab") * 10 + list("ca") * 10})
+    records = Records(frame, Schema("id", ["age"], "ill", site="town"), "toy")
+    partition = write_partition(split_records(records, "site"), tmp_path / "sites")
+    assert read_partition(tmp_path / "sites").organisations == ["a", "b", "c"]
+    table = describe_partition(partition)
+    assert list(table.index) == ["a", "b", "c"] and table["rows"].sum() == 32
+    assert list(table["class 0"] + table["class 1"]) == list(table["rows"])
+    plain = write_partition(split_records(records, "iid", n_shards=2), tmp_path / "iid")
+    assert plain.organisations == ["part1", "part2"]

@@ -138,4 +138,5 @@ def test_the_params_files_of_the_project_are_valid(path):
 
 def test_every_field_of_a_cell_is_documented():
     """The docstring names each key that a params file may have."""
-    assert all(f"\n    {name} : " in Cell.__doc__ for name in Cell.model_fields)
+    described = [line.strip() for line in Cell.__doc__.splitlines()]
+    assert all(any(line.startswith(f"{name} : ") for line in described) for name in Cell.model_fields)
