@@ -92,6 +92,7 @@ def answer_holdout(folder: Path | str, partition: Partition, **made_from: Any) -
         organisations=partition.organisations,
         sizes=[card.n_rows for card in cards],
         accuracies=[_local_accuracy(card) for card in cards],
+        class_counts=[card.class_counts for card in cards],
     )
     save_ballots(ballots, folder / BALLOTS, truth=holdout.y, ids=holdout.ids)
     pooled = pool_trees(models)
