@@ -44,7 +44,7 @@ ROW_COLUMNS = (
     *(f"centralised_{name}{end}" for name in INTERVAL_METRICS for end in _ENDS),
     *(f"pooled_trees_{name}" for name in METRICS),
     *(f"difference_{name}{end}" for name in INTERVAL_METRICS for end in ("", *_ENDS)),
-    *(f"organisation_{name}_{which}" for name in INTERVAL_METRICS for which in ("mean", "best", "worst")),
+    *(f"organisation_{name}_{which}" for name in METRICS for which in ("mean", "best", "worst")),
     "organisation_best",
     "n_holdout",
     "agreement_mean",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from pathlib import Path
 
 from fedlab.errors import FedlabError
@@ -58,15 +59,23 @@ def draw_figures(sweep: Sweep, folder: Path, notebooks: Path) -> Outcome | None:
 
 def _publish(run: Path, folder: Path, title: str) -> None:
     """Copy a figures run's pictures to the sweep's folder, and its notebook there as a page."""
-    target = folder / FIGURES
-    fresh = target.with_name(f".{FIGURES}-fresh")
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True)
+    fresh = Path(tempfile.mkdtemp(prefix=".figures-", dir=folder))
     for file in sorted((run / FIGURES).iterdir()):
         shutil.copyfile(file, fresh / file.name)
-    shutil.rmtree(target, ignore_errors=True)
-    fresh.rename(target)
+    fresh.chmod(0o755)
+    withdraw(folder)
+    try:
+        fresh.rename(folder / FIGURES)
+    except OSError:
+        # Another sweep in this folder was quicker; the same results give the same figures.
+        shutil.rmtree(fresh, ignore_errors=True)
     write_text(folder / REPORT, notebook_page(run / NOTEBOOK_FILE, title))
+
+
+def withdraw(folder: Path) -> None:
+    """Take away figures and report that are not of the results that stand in the folder now."""
+    shutil.rmtree(folder / FIGURES, ignore_errors=True)
+    (folder / REPORT).unlink(missing_ok=True)
 
 
 def notebook_page(notebook: Path, title: str) -> str:
