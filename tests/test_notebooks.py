@@ -121,7 +121,7 @@ def test_notebooks_keep_the_house_habits(path):
 
 @pytest.mark.slow
 def test_the_four_hospitals_give_a_table_with_every_rule(fedlab_data, tmp_path):
-    """hospitals.yaml with one seed: each hospital an organisation by name, each rule measured, central training beside."""
+    """hospitals.yaml with one seed: hospitals by name, each rule measured, central training beside."""
     text = (NOTEBOOKS.parent / "params" / "hospitals.yaml").read_text()
     params = tmp_path / "hospitals.yaml"
     params.write_text(re.sub(r"(?m)^seed: .*$", "seed: 0\nn_resamples: 100", text))

@@ -94,7 +94,8 @@ def _check_unchanged(job: Job) -> None:
     for file, known in job.files.items():
         if not Path(file).is_file() or sha256_file(file) != known:
             raise RuntimeError(f"{file} was changed while the run was executing; start the sweep again")
-    if source_hash(job.notebook, tuple(job.info.get("modules", ()))) != job.info["key_parts"]["source"]:
+    known = job.info.get("key_parts", {}).get("source")
+    if known and known != source_hash(job.notebook, tuple(job.info.get("modules", ()))):
         raise RuntimeError("the package or the notebook was changed while the run was executing; start again")
 
 
