@@ -63,30 +63,42 @@ def sweep(params: str, jobs: int | None, results: Path, notebooks: Path | None, 
     from fedlab.sweep.collect import RESULTS, TIMINGS, collect
     from fedlab.sweep.graph import plan as make_plan
     from fedlab.sweep.params import read_sweep
-    from fedlab.sweep.report import FIGURES, REPORT, draw_figures
+    from fedlab.sweep.report import FIGURES, REPORT, draw_figures, withdraw
     from fedlab.sweep.runner import run_plan
 
     path = find_params(params)
     # A user's own rule or model is a module beside the params file or in this folder, here as in the kernels.
-    sys.path[:0] = [str(path.resolve().parent), str(Path.cwd())]
+    sys.path += [folder for folder in (str(path.resolve().parent), str(Path.cwd())) if folder not in sys.path]
     asked = read_sweep(path)
     folder = results / asked.name
     place = notebooks or find_notebooks()
-    plan = make_plan(asked, place)
+    try:
+        plan = make_plan(asked, place)
+    except FedlabError as error:
+        raise FedlabError(f"{path}: {error}") from None
     if dry_run:
         _print_plan(plan, folder)
         return
-    with _progress_bar(asked.name) as watch:
-        progress = run_plan(plan, folder, jobs, watch)
+    try:
+        with _progress_bar(asked.name) as watch:
+            progress = run_plan(plan, folder, jobs, watch)
+    except KeyboardInterrupt:
+        click.echo("\nstopped; finished runs are kept: the same command goes on from here")
+        raise SystemExit(130) from None
+    except OSError as error:
+        raise FedlabError(f"{folder} cannot be written: {error}; choose another place with --results") from error
     failures = list(progress.outcomes)
     table, _ = collect(plan, folder)
+    drawn = False
+    withdraw(folder)
     if figures and len(table):
-        failed = draw_figures(folder, place)
+        failed = draw_figures(asked, folder, place)
         failures += [failed] if failed else []
+        drawn = failed is None
     _print_failures(failures, progress.skipped)
     click.echo(f"results  {folder / RESULTS}  ({len(table)} of {len(asked.cells)} cells)")
     click.echo(f"seconds  {folder / TIMINGS}")
-    if figures and (folder / FIGURES).is_dir():
+    if drawn:
         click.echo(f"figures  {folder / FIGURES}/")
         click.echo(f"report   {folder / REPORT}")
     if failures:

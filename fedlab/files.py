@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from fedlab.errors import FedlabError
+
 
 def plain(value: Any) -> Any:
     """Turn NumPy scalars and arrays, tuples and paths into plain Python values, all the way down.
@@ -27,6 +29,22 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     return os.fspath(value) if isinstance(value, Path) else value
+
+
+def from_json_text(value: Any) -> Any:
+    """Return what a JSON text of a list or mapping holds, as papermill's command line passes one; else the value.
+
+    Examples
+    --------
+    >>> from_json_text('{"by": "accuracy"}'), from_json_text("majority")
+    ({'by': 'accuracy'}, 'majority')
+    """
+    if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
+        try:
+            return json.loads(value)
+        except ValueError as error:
+            raise FedlabError(f"{value!r} looks like JSON but is not: {error}") from None
+    return value
 
 
 def canonical_json(value: Any) -> str:

@@ -1,7 +1,9 @@
 """How schemes, rules, models, cohorts and formats are found: by registered name or by import path."""
 
 import importlib
+import os
 import re
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar
 
@@ -43,6 +45,10 @@ def import_object(path: str, kind: str) -> Any:
         If the module cannot be imported or has no such attribute.
     """
     module_name, _, attribute = path.partition(":") if ":" in path else path.rpartition(".")
+    # Last, so that a file of the user's cannot take the place of a library: where a sweep says his modules are.
+    for folder in filter(None, os.environ.get("FEDLAB_IMPORT_FROM", "").split(os.pathsep)):
+        if folder not in sys.path:
+            sys.path.append(folder)
     try:
         found = importlib.import_module(module_name)
     except ImportError as error:
@@ -99,7 +105,7 @@ class Registry(Generic[T]):
         FedlabError
             If the name is neither.
         """
-        if name in self._entries:
+        if isinstance(name, str) and name in self._entries:
             return self._entries[name]
         if isinstance(name, str) and is_import_path(name):
             return import_object(name, self.kind)

@@ -1,6 +1,7 @@
 """The four notebooks: alone with their defaults, one after the other by hand, and the same numbers as in-process."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,6 @@ from fedlab.pipeline.results import with_parameters
 from fedlab.pipeline.shards import make_partition
 from fedlab.pipeline.trained import centralised, train_partition
 from fedlab.pipeline.votes import evaluate
-from fedlab.sweep.graph import NOTEBOOKS as NAMES
 from fedlab.sweep.graph import notebook_parameters
 from fedlab.voting import vote
 
@@ -37,7 +37,7 @@ def printed(notebook) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(NAMES.values()))
+@pytest.mark.parametrize("name", [path.name for path in ALL])
 def test_each_notebook_runs_alone_with_its_defaults(name, tmp_path):
     """In an empty folder, with nothing made before: it makes what it needs and says so."""
     done = run(name, tmp_path)
@@ -117,3 +117,30 @@ def test_notebooks_keep_the_house_habits(path):
     assert len(notebook_parameters(path)) == len(lines)
     assert not any(cell.get("outputs") for cell in cells)
     assert not any(line.startswith("def ") for cell in cells for line in cell["source"])
+
+
+@pytest.mark.slow
+def test_the_four_hospitals_give_a_table_with_every_rule(fedlab_data, tmp_path):
+    """hospitals.yaml with one seed: hospitals by name, each rule measured, central training beside."""
+    text = (NOTEBOOKS.parent / "params" / "hospitals.yaml").read_text()
+    params = tmp_path / "hospitals.yaml"
+    params.write_text(re.sub(r"(?m)^seed: .*$", "seed: 0\nn_resamples: 100", text))
+    words = [sys.executable, "-m", "fedlab.cli", "sweep", str(params), "--notebooks", str(NOTEBOOKS)]
+    done = subprocess.run([*words, "--results", str(tmp_path)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    table = pd.read_csv(tmp_path / "hospitals/results.csv")
+    assert len(table) == 9 and set(table["n_shards"]) == {4} and table["centralised_accuracy"].notna().all()
+    assert {"majority", "soft", "median", "any", "unanimous", "weighted", "weighted(by=accuracy)"} == set(table["rule"])
+    hospitals = ["cleveland", "hungary", "long-beach", "switzerland"]
+    assert json.loads(table["organisations"][0]) == hospitals and table["n_holdout"][0] == 276
+    assert "loses" in (tmp_path / "hospitals/report.html").read_text()
+
+
+@pytest.mark.slow
+def test_parameters_may_come_as_json_text(tmp_path):
+    """papermill's command line passes lists and mappings as texts."""
+    run("1_partition.ipynb", tmp_path, scheme="quantity", fractions="[0.7, 0.3]", n_shards=2)
+    weights = '{"name": "random_forest", "n_estimators": 3, "class_weight": {"0": 1, "1": 5}}'
+    run("2_train.ipynb", tmp_path, model=weights)
+    run("3_vote.ipynb", tmp_path, rule="weighted", rule_options='{"by": "accuracy"}', n_resamples=10)
+    assert (tmp_path / "results/by_hand/vote/record.json").exists()

@@ -7,8 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fedlab.errors import FedlabError
 from fedlab.evidence.answers import Answers, make_answers
-from fedlab.evidence.metrics import measure_answers
-from fedlab.evidence.ranking import mean_area
+from fedlab.evidence.metrics import METRICS, measure_answers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,9 +63,9 @@ def organisations_alone(
     Returns
     -------
     dict
-        ``organisation_accuracy_mean``, ``_best``, ``_worst``, the same for ``organisation_roc_auc`` (over
-        those for which it is defined, else None), and ``organisation_best``: the name of the most accurate,
-        the first of equals.
+        ``organisation_accuracy_mean``, ``_best``, ``_worst`` and the same for each other of `METRICS` (over
+        those for which it is defined, else None; of log loss and Brier score the least is the best), and
+        ``organisation_best``: the name of the most accurate, the first of equals.
 
     Examples
     --------
@@ -79,24 +78,20 @@ def organisations_alone(
     """
     if not len(ballots.labels):
         raise FedlabError("the ballots hold no model; train at least one organisation")
-    accuracies, areas = [], []
-    for index in range(len(ballots.labels)):
-        answers = model_answers(ballots, index, truth, positive, also)
-        accuracies.append(float(answers.right.mean()))
-        area = mean_area(answers)
-        if area is not None:
-            areas.append(area)
-    best = int(np.argmax(accuracies))
-    return {
-        **_spread("organisation_accuracy", accuracies),
-        **_spread("organisation_roc_auc", areas),
-        "organisation_best": str(ballots.organisations[best]),
-    }
+    alone = [
+        measure_answers(model_answers(ballots, index, truth, positive, also)) for index in range(len(ballots.labels))
+    ]
+    found: dict[str, Any] = {}
+    for metric in METRICS:
+        found |= _spread(metric, [one[metric] for one in alone])
+    best = int(np.argmax([one["accuracy"] or 0.0 for one in alone]))
+    return found | {"organisation_best": str(ballots.organisations[best])}
 
 
-def _spread(name: str, values: list[float]) -> dict[str, float | None]:
-    return {
-        f"{name}_mean": float(np.mean(values)) if values else None,
-        f"{name}_best": max(values, default=None),
-        f"{name}_worst": min(values, default=None),
-    }
+def _spread(metric: str, values: list[float | None]) -> dict[str, float | None]:
+    """Return mean, best and worst of the values that are defined; of a loss, the least is the best."""
+    name, defined = f"organisation_{metric}", [value for value in values if value is not None]
+    if not defined:
+        return dict.fromkeys((f"{name}_mean", f"{name}_best", f"{name}_worst"))
+    ordered = sorted(defined, reverse=metric not in ("log_loss", "brier"))
+    return {f"{name}_mean": float(np.mean(defined)), f"{name}_best": ordered[0], f"{name}_worst": ordered[-1]}

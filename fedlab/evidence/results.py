@@ -13,7 +13,7 @@ from fedlab.evidence.evaluate import ROW_COLUMNS
 REPLICATES = ("seed", "random_state")
 """Parameters that repeat a cell and do not change what it asks."""
 
-_NOT_SETTINGS = {"sweep", "n_shards", "n_resamples", "rule", *REPLICATES}
+_NOT_SETTINGS = {"sweep", "n_shards", "rule", *REPLICATES}
 
 
 def read_results(path: Path | str) -> pd.DataFrame:

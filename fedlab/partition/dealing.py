@@ -71,6 +71,39 @@ def strata_rows(units: Units, strata: np.ndarray) -> np.ndarray:
     return np.bincount(strata, weights=units.sizes).astype(np.int64)
 
 
+def cut(units: Units, order: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Lay units end to end in an order and cut them at targets of rows; a unit goes where its middle lies.
+
+    Parameters
+    ----------
+    units : Units
+        What is cut.
+    order : int array (n_units,)
+        The order.
+    targets : int array (n_parts,)
+        Rows of each part; they sum to the rows of all units.
+
+    Returns
+    -------
+    int array (n_units,)
+        The part of each unit.
+
+    Examples
+    --------
+    >>> from fedlab.partition.units import row_units
+    >>> cut(row_units(4), np.array([3, 1, 0, 2]), np.array([1, 3])).tolist()
+    [1, 1, 1, 0]
+    """
+    part = np.empty(units.n, dtype=np.int64)
+    if units.single:
+        part[order] = np.repeat(np.arange(len(targets)), targets)
+    else:
+        sizes = units.sizes[order]
+        twice_middle = 2 * np.cumsum(sizes) - sizes
+        part[order] = np.searchsorted(2 * np.cumsum(targets), twice_middle, side="right")
+    return part
+
+
 def deal(units: Units, strata: np.ndarray, targets: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Shuffle the units within each stratum and deal them out so that each shard gets its target of rows.
 
@@ -108,12 +141,4 @@ def deal(units: Units, strata: np.ndarray, targets: np.ndarray, rng: np.random.G
         # small integers are sorted by radix, which is what makes a million rows take milliseconds
         small = strata.astype(np.int16) if n_strata < 2**15 else strata
         order = order[np.argsort(small[order], kind="stable")]
-    shard_of_unit = np.empty(units.n, dtype=np.int64)
-    if units.single:
-        shard_of_unit[order] = np.repeat(np.tile(np.arange(n_shards), n_strata), targets.ravel())
-        return shard_of_unit
-    sizes = units.sizes[order]
-    twice_middle = 2 * np.cumsum(sizes) - sizes
-    cuts = 2 * np.cumsum(targets.ravel())
-    shard_of_unit[order] = np.searchsorted(cuts, twice_middle, side="right") % n_shards
-    return shard_of_unit[units.of_row]
+    return (cut(units, order, targets.ravel()) % n_shards)[units.of_row]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import pandas as pd
 
 from fedlab.errors import FedlabError, unknown_name
 from fedlab.files import canonical_json, plain, read_json, sha256_file, write_json
-from fedlab.partition.skew import class_counts, measure_skew
+from fedlab.partition.skew import achieved_skew, class_counts, measure_skew
 from fedlab.partition.split import Split, organisation_names
 from fedlab.records import Records, Schema, column_kinds, read_table, write_table
 
@@ -116,11 +116,21 @@ class Partition:
                 f"{path}: the file has been changed since it was written (its SHA-256 is not the one in "
                 f"{_META}); write the partition again"
             )
-        read = read_table(path, self.schema, part=True, kinds=self.meta["kinds"]).frame
-        return Records(_with_dtypes(read, self.meta["dtypes"]), self.schema, self.name, self.about)
+        schema = self._schema_of(entry)
+        read = read_table(path, schema, part=True, kinds=self.meta["kinds"] | entry.get("kinds", {})).frame
+        dtypes = self.meta["dtypes"] | entry.get("dtypes", {})
+        return Records(_with_dtypes(read, dtypes), schema, self.name, self.about)
+
+    def _schema_of(self, entry: dict[str, Any]) -> Schema:
+        """Return the schema of a file: in a vertical partition that of the organisation's own features."""
+        if "features" not in entry:
+            return self.schema
+        known = {self.schema.id, self.schema.target, self.schema.site, self.schema.group, *entry["features"]}
+        sensitive = tuple(name for name in self.schema.sensitive if name in known)
+        return replace(self.schema, features=tuple(entry["features"]), sensitive=sensitive)
 
 
-def write_partition(split: Split, out_dir: Path | str, format: str = "csv") -> Partition:
+def write_partition(split: Split, out_dir: Path | str, format: str = "csv", measure: str = "basic") -> Partition:
     """Write a split: data_part1, data_part2, … and holdout in the format, then partition.json.
 
     Each file appears whole or not at all, and partition.json comes last: a folder without it is not a
@@ -135,6 +145,8 @@ def write_partition(split: Split, out_dir: Path | str, format: str = "csv") -> P
         The folder; it is created.
     format : {"csv", "csv.gz", "parquet"}
         What to write the rows as.
+    measure : {"basic", "full"}
+        Which measures of skew to take (see `measure_skew`).
 
     Returns
     -------
@@ -158,13 +170,13 @@ def write_partition(split: Split, out_dir: Path | str, format: str = "csv") -> P
     if format not in FORMATS:
         raise unknown_name("format of shards", format, FORMATS)
     folder = Path(out_dir)
-    meta = _describe(split, format)
+    meta = _describe(split, format, measure)
     canonical_json(meta)  # what cannot be written must fail before anything old is removed
     entries = [*meta["shards"], *([meta["holdout"]] if meta["holdout"] else [])]
     _make_room(folder, [entry["file"] for entry in entries])
     for entry, number in zip(entries, [*range(split.n_shards), -1], strict=False):
         path = folder / entry["file"]
-        write_table(split.records.frame.iloc[split.rows(number)], path)
+        write_table((split.holdout if number < 0 else split.shard(number)).frame, path)
         entry |= {"bytes": path.stat().st_size, "sha256": sha256_file(path)}
     write_json(folder / _META, meta)
     (folder / _JOURNAL).unlink()
@@ -196,12 +208,13 @@ def read_partition(dir: Path | str) -> Partition:
     return Partition(folder, _read_meta(folder))
 
 
-def _describe(split: Split, format: str) -> dict[str, Any]:
+def _describe(split: Split, format: str, measure: str) -> dict[str, Any]:
     """Return what partition.json says, but for the bytes and hashes of the files."""
     records = split.records
     counts = class_counts(split)
     classes = records.classes
     names = [str(value) for value in plain(classes)]
+    skew = measure_skew(split, measure)
 
     def entry(stem: str, of_class: np.ndarray) -> dict[str, Any]:
         file = f"{stem}.{format}"
@@ -222,16 +235,58 @@ def _describe(split: Split, format: str) -> dict[str, Any]:
             "classes": classes,
             "classes_dtype": str(classes.dtype),
             "kinds": column_kinds(records.frame),
-            "dtypes": {name: _dtype_name(dtype) for name, dtype in records.frame.dtypes.items()},
+            "dtypes": _dtypes(records.frame),
             "format": format,
             "shards": [
-                entry(f"data_part{number + 1}", counts[number + 1]) | {"organisation": name}
+                entry(f"data_part{number + 1}", counts[number + 1]) | _own(split, number) | {"organisation": name}
                 for number, name in enumerate(organisation_names(split))
             ],
             "holdout": entry("holdout", counts[0]) if counts[0].sum() else None,
-            "skew": measure_skew(split),
+            "skew": skew,
+            "repaired_rows": split.moved,
+            **_peculiar(split, skew),
         }
     )
+
+
+def _own(split: Split, number: int) -> dict[str, Any]:
+    """Return in what the columns of an organisation differ from those of the table."""
+    own: dict[str, Any] = {} if split.features is None else {"features": split.features[number]}
+    if split.quality:
+        table, shard = split.records.frame, split.shard(number).frame
+        for key, describe in (("kinds", column_kinds), ("dtypes", _dtypes)):
+            before, after = describe(table), describe(shard)
+            changed = {name: kind for name, kind in after.items() if kind != before[name]}
+            own |= {key: changed} if changed else {}
+    return own
+
+
+def _peculiar(split: Split, skew: dict[str, Any]) -> dict[str, Any]:
+    """Return what is to be said of a split beyond rows dealt once each: only what applies is there."""
+    said: dict[str, Any] = {}
+    if split.found:
+        said["found"] = {
+            option: one | {"achieved": achieved_skew(split, one["measure"], skew)}
+            for option, one in split.found.items()
+        }
+    if len(split.copies):
+        shared = len(np.unique(split.copies[:, 0]))
+        dealt = int((split.assignment >= 0).sum())
+        said["overlap"] = {"rows": shared, "share": shared / dealt, "copies": len(split.copies)}
+    if split.features is not None:
+        schema = split.records.schema
+        roles = (schema.id, schema.target, schema.site, schema.group)
+        said["vertical"] = {"shared_columns": [name for name in roles if name is not None]}
+    if split.quality:
+        changed = [split.changed(number) for number in range(split.n_shards)]
+        said["quality"] = [
+            one | {"changed_rows": [of_one[place] for of_one in changed]} for place, one in enumerate(split.quality)
+        ]
+    return said
+
+
+def _dtypes(frame: pd.DataFrame) -> dict[str, Any]:
+    return {str(name): _dtype_name(dtype) for name, dtype in frame.dtypes.items()}
 
 
 def _dtype_name(dtype: Any) -> Any:
@@ -246,7 +301,7 @@ def _with_dtypes(frame: pd.DataFrame, dtypes: dict[str, Any]) -> pd.DataFrame:
         name: pd.CategoricalDtype(**dtype) if isinstance(dtype, dict) else dtype
         for name, dtype in dtypes.items()
         # text is read as text; older pandas would turn missing into "nan"
-        if dtype not in ("str", str(frame[name].dtype))
+        if name in frame.columns and dtype not in ("str", str(frame[name].dtype))
     }
     return frame.astype(wanted)
 

@@ -42,6 +42,18 @@ class Units:
         """What a unit is called in a message."""
         return "row" if self.single else "group"
 
+    def counted(self) -> Units:
+        """Return the same units, each counted as one, to be dealt by their number rather than their rows."""
+        return Units(self.of_row, np.ones(self.n, dtype=np.int64), self.single)
+
+    def mean(self, values: np.ndarray) -> np.ndarray:
+        """Return each unit's mean over its rows of a number, or of each column of numbers."""
+        if self.single:
+            return values
+        table = values.reshape(len(values), -1)
+        sums = [np.bincount(self.of_row, weights=column, minlength=self.n) for column in table.T]
+        return (np.stack(sums, axis=1) / self.sizes[:, None]).reshape(self.n, *values.shape[1:])
+
     def majority(self, codes: np.ndarray) -> np.ndarray:
         """Return each unit's most frequent code among its rows; of equally frequent ones the lowest.
 

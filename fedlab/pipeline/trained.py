@@ -92,6 +92,7 @@ def answer_holdout(folder: Path | str, partition: Partition, **made_from: Any) -
         organisations=partition.organisations,
         sizes=[card.n_rows for card in cards],
         accuracies=[_local_accuracy(card) for card in cards],
+        class_counts=[card.class_counts for card in cards],
     )
     save_ballots(ballots, folder / BALLOTS, truth=holdout.y, ids=holdout.ids)
     pooled = pool_trees(models)
@@ -110,8 +111,9 @@ def _local_accuracy(card: Card) -> float:
 
 def _about(partition: Partition, holdout: Records, cards: list[Card]) -> dict[str, Any]:
     """Return what later stages must know of a trained set beyond the answers."""
+    from fedlab.partition import skew_summary
+
     bayes = partition.about.get("bayes") or {}
-    skew = partition.meta["skew"]
     classes = [str(value) for value in partition.meta["classes"]]
     counts = [[entry["class_counts"][value] for value in classes] for entry in partition.meta["shards"]]
     return {
@@ -124,9 +126,7 @@ def _about(partition: Partition, holdout: Records, cards: list[Card]) -> dict[st
             "n_rows": partition.meta["n_rows"],
             "data_bytes": partition.data_bytes,
             "model_bytes": sum(card.bytes for card in cards),
-            "skew_js": skew["js"],
-            "skew_tv": skew["tv"],
-            "skew_gini": skew["gini"],
+            **skew_summary(partition.meta["skew"]),
             "organisation_rows": [entry["rows"] for entry in partition.meta["shards"]],
             "organisation_class_counts": counts,
             "classes": partition.meta["classes"],

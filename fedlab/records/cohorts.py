@@ -70,6 +70,30 @@ def load_records(data: str | Mapping[str, Any]) -> Records:
     return records
 
 
+def check_data(data: str | Mapping[str, Any]) -> None:
+    """Check what a ``data`` parameter says as far as that goes without reading anything: names and types.
+
+    Raises
+    ------
+    FedlabError
+        If a cohort, an option or a key is unknown, or a value is of a type that it cannot have.
+    """
+    wanted = _mapping(data)
+    if "path" not in wanted:
+        _cohort(wanted)
+        return
+    for key, value in wanted.items():
+        if key not in _OWN_KEYS:
+            raise unknown_name("key of data", key, _OWN_KEYS)
+        listed = key in ("features", "sensitive") and isinstance(value, list | tuple)
+        texts = value if listed else [value]
+        if key != "positive" and value is not None and not all(isinstance(text, str) for text in texts):
+            raise FedlabError(f"data: {key} is {value!r}; give it as text, in quotes where it looks like a number")
+    for key in ("id", "target"):
+        if key not in wanted:
+            raise FedlabError(f"data: {wanted['path']} is given without {key}; name the {key} column")
+
+
 def data_fingerprint(data: str | Mapping[str, Any]) -> str:
     """Return a SHA-256 that changes when the records that `load_records` would return may change.
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fedlab.files import atomic_path, canonical_json
+from fedlab.errors import FedlabError
+from fedlab.files import atomic_path, canonical_json, from_json_text
 from fedlab.record import read_record
 from fedlab.sweep.graph import Plan, Run
 from fedlab.sweep.params import Cell
@@ -35,10 +36,36 @@ def parameter_columns(name: str, cell: Cell) -> dict[str, Any]:
         "test_size": cell.test_size,
         "random_state": cell.random_state,
         "format": cell.format,
+        "n_resamples": cell.n_resamples,
         "rule": rule_label(cell.rule, cell.rule_options),
         "tie": cell.tie or "default",
         "seed": cell.seed,
     }
+
+
+def distinct_labels(values: list[Any], label: Callable[[Any], str]) -> list[str]:
+    """Label values so that different ones differ: where two would share a label, what differs is added.
+
+    Examples
+    --------
+    >>> files = [{"path": "a/my.csv", "id": "i", "target": "x"}, {"path": "a/my.csv", "id": "i", "target": "y"}]
+    >>> distinct_labels(files, data_label)
+    ['my.csv(target=x)', 'my.csv(target=y)']
+    """
+    sharing: dict[str, dict[str, Any]] = {}
+    for value in values:
+        sharing.setdefault(label(value), {})[canonical_json(value)] = value
+    found = []
+    for value in values:
+        others = list(sharing[label(value)].values())
+        text = label(value)
+        if len(others) > 1:
+            whole = [other if isinstance(other, dict) else {"name": other} for other in others]
+            own = value if isinstance(value, dict) else {"name": value}
+            keys = sorted({key for other in whole for key in other if any(o.get(key) != other[key] for o in whole)})
+            text += "(" + ", ".join(f"{key}={_flat(own.get(key))}" for key in keys) + ")"
+        found.append(text)
+    return found
 
 
 def in_order(measured: dict[str, Any]) -> dict[str, Any]:
@@ -58,11 +85,11 @@ def data_label(data: str | dict[str, Any]) -> str:
     >>> data_label({"path": "/home/me/my.csv", "id": "ID", "target": "Disease"})
     'my.csv'
     """
-    data = _from_json(data)
+    data = from_json_text(data)
     if isinstance(data, str):
         return data
     if "path" in data:
-        return Path(data["path"]).name
+        return str(data.get("name") or Path(data["path"]).name)
     options = ", ".join(f"{name}={_flat(value)}" for name, value in sorted(data.items()) if name != "name")
     return f"{data['name']}({options})" if options else str(data["name"])
 
@@ -77,7 +104,7 @@ def model_label(model: str | dict[str, Any]) -> str:
     >>> model_label("random_forest")
     'random_forest'
     """
-    model = _from_json(model)
+    model = from_json_text(model)
     if isinstance(model, str):
         return model.replace(":", ".").rpartition(".")[2]
     if "pipeline" in model:
@@ -88,11 +115,6 @@ def model_label(model: str | dict[str, Any]) -> str:
         f"{key}={_flat(value)}" for key, value in sorted(model.items()) if key not in ("class", "name", "pipeline")
     )
     return f"{head}({options})" if options else head
-
-
-def _from_json(value: str | dict[str, Any]) -> str | dict[str, Any]:
-    """Read a mapping that came as JSON text, as papermill's command line passes it."""
-    return json.loads(value) if isinstance(value, str) and value.lstrip().startswith("{") else value
 
 
 def _flat(value: Any) -> Any:
@@ -119,13 +141,18 @@ def collect(plan: Plan, folder: Path) -> tuple[pandas.DataFrame, pandas.DataFram
 
     store = RunStore(folder)
     rows, timings = [], []
-    for cell, vote in zip(plan.sweep.cells, plan.votes, strict=True):
+    data = distinct_labels([cell.data for cell in plan.sweep.cells], data_label)
+    models = distinct_labels([cell.model for cell in plan.sweep.cells], model_label)
+    for number, (cell, vote) in enumerate(zip(plan.sweep.cells, plan.votes, strict=True)):
         if not store.holds(vote.stage, vote.key):
             continue
         measured = read_record(store.path(vote.stage, vote.key))
-        first = parameter_columns(plan.sweep.name, cell)
-        first["n_shards"] = measured.pop("n_shards")
+        first = parameter_columns(plan.sweep.name, cell) | {"data": data[number], "model": models[number]}
+        first["n_shards"] = measured.pop("n_shards", cell.n_shards)
         seconds = {name: measured.pop(name) for name in list(measured) if name.endswith("_seconds")}
+        taken = sorted(first.keys() & measured.keys())
+        if taken:
+            raise FedlabError(f"{vote.notebook.name} records {', '.join(taken)}, the name of a parameter; rename it")
         rows.append(first | in_order(measured))
         timings.append(first | _stage_seconds(store, vote) | seconds)
     results = pd.DataFrame(_in_one_order(rows))

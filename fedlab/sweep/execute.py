@@ -14,10 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fedlab.files import plain
+from fedlab.files import plain, sha256_file, write_json
+from fedlab.sweep.keys import PACKAGE, source_hash
 from fedlab.sweep.store import NOTEBOOK_FILE, RunStore
 
 LOG_FILE = "kernel.log"
+KERNEL = "fedlab-run"
 
 # Without this file a stage has not done its work, whatever the notebook's own end says (a cell may call sys.exit).
 MADE_BY = {
@@ -40,6 +42,7 @@ class Job:
     inputs: dict[str, str]
     info: dict[str, Any]
     import_from: tuple[str, ...] = ()
+    files: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,7 @@ def execute(job: Job) -> Outcome:
             _run_notebook(job, folder)
             if not (folder / MADE_BY[job.stage]).exists():
                 raise RuntimeError(f"the notebook ended without writing {MADE_BY[job.stage]} to its out_dir")
+            _check_unchanged(job)
             seconds = time.perf_counter() - start
             (folder / LOG_FILE).unlink()
             store.publish(folder, job.stage, job.key, job.info | {"seconds": round(seconds, 3)})
@@ -83,6 +87,16 @@ def execute(job: Job) -> Outcome:
             seconds = time.perf_counter() - start
             return Outcome(job.stage, job.key, seconds, _one_line(error), str(kept), job.parameters)
     return Outcome(job.stage, job.key, seconds, parameters=job.parameters)
+
+
+def _check_unchanged(job: Job) -> None:
+    """Refuse to publish under a key that names other files than the kernel may have read."""
+    for file, known in job.files.items():
+        if not Path(file).is_file() or sha256_file(file) != known:
+            raise RuntimeError(f"{file} was changed while the run was executing; start the sweep again")
+    known = job.info.get("key_parts", {}).get("source")
+    if known and known != source_hash(job.notebook, tuple(job.info.get("modules", ()))):
+        raise RuntimeError("the package or the notebook was changed while the run was executing; start again")
 
 
 def _keep(store: RunStore, job: Job, folder: Path) -> Path:
@@ -98,8 +112,8 @@ def _keep(store: RunStore, job: Job, folder: Path) -> Path:
 
 def _one_line(error: Exception) -> str:
     name = getattr(error, "ename", type(error).__name__)
-    value = getattr(error, "evalue", str(error)) or str(error)
-    return f"{name}: {' '.join(value.split())}"[:500]
+    value = " ".join(getattr(error, "evalue", str(error)).split())
+    return f"{name}: {value}"[:500] if value else name
 
 
 def _run_notebook(job: Job, folder: Path) -> None:
@@ -118,7 +132,7 @@ def _run_notebook(job: Job, folder: Path) -> None:
             # papermill writes a value of any type but these plain ones into the notebook as a text.
             parameters=plain(job.parameters | inputs | {"out_dir": "."}),
             cwd=str(folder),
-            kernel_name="python3",
+            kernel_name=KERNEL,
             progress_bar=False,
             request_save_on_cell_execute=False,
             autosave_cell_every=0,
@@ -150,6 +164,13 @@ def _quiet(log: Path) -> Iterator[None]:
             os.close(kept[1])
 
 
+def _write_kernelspec(folder: Path) -> None:
+    """Describe a kernel of this very interpreter: what is called python3 elsewhere may be another."""
+    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    spec = {"argv": argv, "display_name": "fedlab run", "language": "python"}
+    write_json(folder / "kernels" / KERNEL / "kernel.json", spec)
+
+
 @contextlib.contextmanager
 def _environment(job: Job) -> Iterator[None]:
     """Set the kernel's environment: one thread, where user modules are found, folders of its own.
@@ -158,12 +179,16 @@ def _environment(job: Job) -> Iterator[None]:
     splits over threads differs in its last bits from one that it does not, so results would depend on the jobs.
     """
     before = dict(os.environ)
-    found = [*job.import_from, *filter(None, [before.get("PYTHONPATH", "")])]
+    # This very package first: a checkout in the folder that one works from must not take its place.
+    found = [str(PACKAGE.parent), *filter(None, [before.get("PYTHONPATH", "")])]
     with tempfile.TemporaryDirectory(prefix="fedlab-") as own:
+        _write_kernelspec(Path(own))
         os.environ |= {
             **{f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "NUMEXPR")},
             "LOKY_MAX_CPU_COUNT": "1",
             "PYTHONPATH": os.pathsep.join(found),
+            "FEDLAB_IMPORT_FROM": os.pathsep.join(job.import_from),
+            "JUPYTER_PATH": own,
             "PYTHONHASHSEED": "0",
             "IPYTHONDIR": own,
             "JUPYTER_RUNTIME_DIR": own,

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fedlab.errors import FedlabError
-from fedlab.files import canonical_json, sha256_text
+from fedlab.files import canonical_json, sha256_file, sha256_text
 from fedlab.registry import is_import_path
-from fedlab.sweep.keys import code_cells, import_path_hashes, run_key, source_hash, versions
+from fedlab.sweep.keys import code_cells, import_path_files, run_key, source_hash, versions
 from fedlab.sweep.params import Cell, Sweep, import_paths
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ NOTEBOOKS = {
     "partition": "1_partition.ipynb",
     "train": "2_train.ipynb",
     "vote": "3_vote.ipynb",
-    "figures": "4_figures.ipynb",
 }
 
 
@@ -42,6 +41,10 @@ class Run:
         Parameter name of each input folder, and the run that makes it.
     parts : dict
         What the key was made of.
+    files : dict of str to str
+        SHA-256 of each file outside the store that the run reads: checked again before it is published.
+    modules : tuple of str
+        The package's modules that it finds by name: the rule's, the scheme's.
     """
 
     stage: str
@@ -50,6 +53,8 @@ class Run:
     parameters: dict[str, Any]
     inputs: dict[str, Run]
     parts: dict[str, Any] = field(repr=False)
+    files: dict[str, str] = field(default_factory=dict, repr=False)
+    modules: tuple[str, ...] = ()
 
     def __hash__(self) -> int:
         return hash((self.stage, self.key))
@@ -65,6 +70,8 @@ def make_run(
     inputs: dict[str, Run] | None = None,
     outside: dict[str, str] | None = None,
     hashed: dict[str, Any] | None = None,
+    modules: tuple[str, ...] = (),
+    files: dict[str, str] | None = None,
 ) -> Run:
     """Build a run and its key.
 
@@ -82,6 +89,10 @@ def make_run(
         Hashes of what it reads from outside the store: data files, user modules.
     hashed : dict, optional
         The parameters as the key sees them, where that differs: without paths whose content ``outside`` has.
+    modules : tuple of str, optional
+        Modules of the package that it finds by name (see `source_hash`).
+    files : dict of str to str, optional
+        See `Run`.
 
     Returns
     -------
@@ -94,10 +105,10 @@ def make_run(
         "parameters": parameters if hashed is None else hashed,
         "inputs": {name: run.key for name, run in inputs.items()},
         "outside": outside or {},
-        "source": source_hash(notebook),
+        "source": source_hash(notebook, modules),
         "versions": versions(),
     }
-    return Run(stage, run_key(parts), notebook, parameters, inputs, parts)
+    return Run(stage, run_key(parts), notebook, parameters, inputs, parts, files or {}, modules)
 
 
 @dataclass(frozen=True)
@@ -152,7 +163,15 @@ def plan(sweep: Sweep, notebooks: Path) -> Plan:
         If a notebook lacks a parameter that the sweep sets, or the data cannot hold what a cell asks.
     """
     builder = _Builder(sweep, notebooks)
-    return Plan(sweep, tuple(builder.vote(cell) for cell in sweep.cells))
+    votes, problems = [], []
+    for cell in sweep.cells:
+        try:
+            votes.append(builder.vote(cell))
+        except FedlabError as error:
+            problems.append(str(error))
+    if problems:
+        raise FedlabError("\n  ".join(dict.fromkeys(problems)))
+    return Plan(sweep, tuple(votes))
 
 
 class _Builder:
@@ -163,10 +182,13 @@ class _Builder:
         self.notebooks = notebooks
         self.accepted: dict[str, set[str]] = {}
         self.data: dict[str, tuple[Any, str, Records]] = {}
-        self.hashes: dict[str, dict[str, str]] = {}
+        self.sources: dict[str, list[Path]] = {}
+        self.possible: set[str] = set()
 
     def vote(self, cell: Cell) -> Run:
         """Return the vote run of a cell, and with it all that it needs."""
+        from fedlab.voting import RULES
+
         return self._run(
             "vote",
             {
@@ -178,6 +200,7 @@ class _Builder:
             },
             {"trained": self.train(cell, self.partition(cell)), "central": self.train(cell, self.pooled(cell))},
             [cell.rule],
+            modules=_module_of(RULES, cell.rule),
         )
 
     def train(self, cell: Cell, shards: Run) -> Run:
@@ -196,8 +219,10 @@ class _Builder:
 
     def partition(self, cell: Cell) -> Run:
         """Return the run that cuts a cell's records into shards."""
+        from fedlab.partition import SCHEMES
+
         data, fingerprint, records = self._data(cell)
-        _check_size(cell, records)
+        self._check_possible(cell, records)
         parameters = {
             "data": data,
             "holdout": cell.holdout,
@@ -206,12 +231,14 @@ class _Builder:
             "min_rows": cell.min_rows,
             "seed": cell.seed,
         }
-        flat = self._parameters("partition")
+        # The other parameters of the notebook are the partition's own: a scheme's option must not take their place.
+        flat = self._parameters("partition") & {"alpha", "exponent", "fractions", "column"}
         parameters |= {name: value for name, value in cell.scheme_options.items() if name in flat}
         rest = {name: value for name, value in cell.scheme_options.items() if name not in flat}
         if rest:
             parameters["scheme_options"] = rest
-        return self._run("partition", parameters, {}, [cell.scheme], {"data": fingerprint})
+        outside = {"data": fingerprint}
+        return self._run("partition", parameters, {}, [cell.scheme], outside, _module_of(SCHEMES, cell.scheme))
 
     def pooled(self, cell: Cell) -> Run:
         """Return the partition with one organisation that holds all rows: the centralised reference."""
@@ -225,6 +252,7 @@ class _Builder:
         inputs: dict[str, Run],
         paths: list[str],
         outside: dict[str, str] | None = None,
+        modules: tuple[str, ...] = (),
     ) -> Run:
         missing = sorted({*parameters, *inputs, "out_dir"} - self._parameters(stage))
         if missing:
@@ -232,16 +260,22 @@ class _Builder:
                 f"{self._notebook(stage)} has no parameter {', '.join(missing)}; "
                 "add it to the cell tagged 'parameters' (it has: " + ", ".join(sorted(self._parameters(stage))) + ")"
             )
+        files: dict[str, str] = {}
         code: dict[str, str] = {}
         for path in paths:
             if is_import_path(path):
-                if path not in self.hashes:
-                    self.hashes[path] = import_path_hashes([path])
-                code |= self.hashes[path]
+                if path not in self.sources:
+                    self.sources |= import_path_files([path], [self.sweep.folder.resolve(), Path.cwd()])
+                hashes = [sha256_file(file) for file in self.sources[path]]
+                files |= {str(file): known for file, known in zip(self.sources[path], hashes, strict=True)}
+                code[path] = sha256_text(canonical_json(hashes))
+        if isinstance(parameters.get("data"), dict) and "path" in parameters["data"]:
+            files[parameters["data"]["path"]] = sha256_file(parameters["data"]["path"])
         hashed = dict(parameters)
         if isinstance(hashed.get("data"), dict):
             hashed["data"] = {name: value for name, value in hashed["data"].items() if name != "path"}
-        return make_run(stage, self._notebook(stage), parameters, inputs, (outside or {}) | code, hashed)
+        notebook = self._notebook(stage)
+        return make_run(stage, notebook, parameters, inputs, (outside or {}) | code, hashed, modules, files)
 
     def _notebook(self, stage: str) -> Path:
         return self.notebooks / NOTEBOOKS[stage]
@@ -261,6 +295,39 @@ class _Builder:
             data = absolute_data(cell.data, self.sweep.folder)
             self.data[text] = (data, data_fingerprint(data), load_records(data))
         return self.data[text]
+
+    def _check_possible(self, cell: Cell, records: Records) -> None:
+        """Cut the records as a cell asks, once for all seeds, so that what is impossible is known before any kernel."""
+        from fedlab.partition import split_records
+
+        asked = {"data": cell.data, "holdout": cell.holdout, "n_shards": cell.n_shards, "min_rows": cell.min_rows}
+        text = canonical_json(asked | {"scheme": cell.scheme, "options": cell.scheme_options})
+        if text in self.possible:
+            return
+        _check_size(cell, records)
+        try:
+            split_records(
+                records,
+                cell.scheme,
+                cell.n_shards,
+                holdout=cell.holdout,
+                min_rows=cell.min_rows,
+                seed=cell.seed,
+                **cell.scheme_options,
+            )
+        except TypeError as error:
+            raise FedlabError(
+                f"scheme {cell.scheme!r} cannot be called as scheme(records, n_shards, rng, **options): {error}"
+            ) from error
+        self.possible.add(text)
+
+
+def _module_of(registry: Any, name: str) -> tuple[str, ...]:
+    """Return the package's module that a registered name's function stands in; none for an import path."""
+    if name not in registry:
+        return ()
+    entry = registry.get(name)
+    return (getattr(entry, "function", entry).__module__,)
 
 
 def _check_size(cell: Cell, records: Records) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import platform
+from collections.abc import Iterable
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -61,61 +62,115 @@ def code_cells(notebook: Path) -> list[str]:
     return ["".join(source) if isinstance(source, list) else source for source in sources]
 
 
-def source_hash(notebook: Path) -> str:
-    """Return a hash of the package's modules that a notebook imports, directly or through others."""
-    names: set[str] = set()
+def source_hash(notebook: Path, modules: tuple[str, ...] = ()) -> str:
+    """Return a hash of the package's modules that a notebook's results depend on.
+
+    Parameters
+    ----------
+    notebook : Path
+        Its imports are followed through the package. A name that a room's ``__init__`` only hands on counts as
+        the module that defines it, so that a new rule does not make trained models stale.
+    modules : tuple of str, optional
+        Modules of registered parts that it finds by name: the rule's, the scheme's.
+
+    Returns
+    -------
+    str
+    """
+    names = set(modules)
     for source in code_cells(notebook):
-        names |= _imported(source, "")
+        names |= _imported(_plain_python(source), "")
     return _closure_hash(frozenset(names))
+
+
+def _plain_python(source: str) -> str:
+    """Turn IPython's own syntax (%magic, !command, name?) into calls, so that the rest can be read."""
+    from IPython.core.inputtransformer2 import TransformerManager
+
+    return str(TransformerManager().transform_cell(source))
 
 
 @cache
 def _closure_hash(names: frozenset[str]) -> str:
-    pending, files = list(names), {}
+    return sha256_text(canonical_json({str(file.relative_to(PACKAGE)): sha256_file(file) for file in closure(names)}))
+
+
+def closure(names: Iterable[str]) -> set[Path]:
+    """Return the package's files that dotted names need, themselves and through their imports."""
+    pending, files = list(names), set()
     while pending:
-        file = _module_file(pending.pop())
+        file, more = _find(pending.pop())
+        pending += more
         if file is None or file in files:
             continue
-        files[file] = sha256_file(file)
+        files.add(file)
         package = ".".join(("fedlab", *file.relative_to(PACKAGE).parent.parts))
         pending += _imported(file.read_text(encoding="utf-8"), package)
-    return sha256_text(canonical_json({str(file.relative_to(PACKAGE)): files[file] for file in files}))
+    return files
 
 
 def _imported(source: str, package: str) -> set[str]:
-    """Return the `fedlab` modules that a source imports, at its top or inside functions."""
+    """Return the dotted names within `fedlab` that a source imports, at its top or inside functions."""
     try:
-        # IPython's own lines (%magic, !command) are no Python and import no module of ours.
-        lines = [line if line.lstrip()[:1] not in ("%", "!") else "" for line in source.splitlines()]
-        tree = ast.parse("\n".join(lines))
+        tree = ast.parse(source)
     except SyntaxError:
-        return set()
+        return {"fedlab"}
     found: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found |= {name.name for name in node.names}
         elif isinstance(node, ast.ImportFrom):
-            base = node.module or ""
-            if node.level:
-                parts = package.split(".")
-                parts = parts[: len(parts) - node.level + 1]
-                base = ".".join(parts + ([node.module] if node.module else []))
-            found |= {base} | {f"{base}.{name.name}" for name in node.names}
-    ours = {name for name in found if name == "fedlab" or name.startswith("fedlab.")}
-    # Importing a module executes its packages' __init__ too.
-    return ours | {name.rsplit(".", depth)[0] for name in ours for depth in range(1, name.count(".") + 1)}
+            base = _base(node, package)
+            found |= {f"{base}.{name.name}" for name in node.names}
+    return {name for name in found if name == "fedlab" or name.startswith("fedlab.")}
 
 
-def _module_file(name: str) -> Path | None:
-    place = PACKAGE.joinpath(*name.split(".")[1:])
-    for file in (place / "__init__.py", place.with_suffix(".py")):
-        if file.is_file():
-            return file
-    return None
+def _base(node: ast.ImportFrom, package: str) -> str:
+    """Return the absolute name of the module that a ``from … import`` names."""
+    if not node.level:
+        return node.module or ""
+    parts = package.split(".")
+    parts = parts[: len(parts) - node.level + 1]
+    return ".".join(parts + ([node.module] if node.module else []))
 
 
-def import_path_hashes(paths: list[str]) -> dict[str, str]:
-    """Return, for each import path, a hash of the file that its module is read from.
+def _find(name: str) -> tuple[Path | None, list[str]]:
+    """Return the file that a dotted name stands for; where a package only hands the name on, where from instead."""
+    parts = name.split(".")[1:]
+    place = PACKAGE.joinpath(*parts)
+    if place.with_suffix(".py").is_file() and parts:
+        return place.with_suffix(".py"), []
+    if (place / "__init__.py").is_file():
+        return place / "__init__.py", []
+    if not parts:
+        return None, []
+    holder = PACKAGE.joinpath(*parts[:-1])
+    if holder.with_suffix(".py").is_file() and parts[:-1]:
+        return holder.with_suffix(".py"), []
+    if not (holder / "__init__.py").is_file():
+        return None, []
+    for node in ast.parse((holder / "__init__.py").read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                if (alias.asname or alias.name) == parts[-1]:
+                    return None, [f"{_base(node, '.'.join(('fedlab', *parts[:-1])))}.{alias.name}"]
+    return holder / "__init__.py", []
+
+
+def import_path_files(paths: Iterable[str], roots: Iterable[Path]) -> dict[str, list[Path]]:
+    """Return, for each import path, the files that its code is read from.
+
+    Parameters
+    ----------
+    paths : iterable of str
+        Import paths.
+    roots : iterable of Path
+        Folders of the user's own modules: what a module imports from there belongs to it.
+
+    Returns
+    -------
+    dict of str to list of Path
+        Sorted.
 
     Raises
     ------
@@ -131,6 +186,33 @@ def import_path_hashes(paths: list[str]) -> dict[str, str]:
             spec = None
         if spec is None:
             raise FedlabError(f"{path!r}: module {module!r} is not found beside the params file, here, or installed")
-        has_file = spec.origin and Path(spec.origin).is_file()
-        found[path] = sha256_file(spec.origin) if has_file and spec.origin else "built in"
+        files = {Path(spec.origin)} if spec.origin and Path(spec.origin).is_file() else set()
+        found[path] = sorted(_own_files(files, list(roots)))
     return found
+
+
+def _own_files(files: set[Path], roots: list[Path]) -> set[Path]:
+    """Add to files what they import, directly or through others, from the user's own folders."""
+    pending, seen = list(files), set(files)
+    while pending:
+        file = pending.pop()
+        if file.suffix != ".py":
+            continue
+        if file.name == "__init__.py":
+            inside = set(file.parent.rglob("*.py")) - seen
+            seen |= inside
+            pending += inside
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom):
+                names = [node.module or alias.name for alias in node.names]
+            for root in [*roots, file.parent] if names else []:
+                if not any(root == own or own in root.parents for own in roots):
+                    continue
+                for name in names:
+                    place = root.joinpath(*name.split("."))
+                    near = {place.with_suffix(".py"), place / "__init__.py", root / name.split(".")[0] / "__init__.py"}
+                    new = {path for path in near if path.is_file()} - seen
+                    seen |= new
+                    pending += new
+    return seen

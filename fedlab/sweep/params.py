@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import inspect
 import itertools
+import math
+import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from fedlab.errors import FedlabError, unknown_name
-from fedlab.files import canonical_json, plain
+from fedlab.files import canonical_json, from_json_text, plain
 from fedlab.registry import is_import_path
 
-Positive = Annotated[int, Field(ge=1)]
-Share = Annotated[float, Field(gt=0, lt=1)]
+
+def _number(value: Any) -> Any:
+    """Let numbers through as they are: pydantic would take ``true`` for 1 and the text "4" for 4."""
+    if isinstance(value, bool | str):
+        raise ValueError("a number is needed, without quotes")
+    return plain(value)
+
+
+Number = BeforeValidator(_number)
+Positive = Annotated[int, Number, Field(ge=1)]
+Seed = Annotated[int, Number, Field(ge=0)]
+Share = Annotated[float, Number, Field(gt=0, lt=1)]
 
 
 class Cell(BaseModel):
@@ -65,13 +77,13 @@ class Cell(BaseModel):
     min_rows: Positive = 2
     model: str | dict[str, Any] = "random_forest"
     test_size: Share = 0.2
-    random_state: Annotated[int, Field(ge=0)] = 42
+    random_state: Annotated[int, Number, Field(ge=0, lt=2**32)] = 42
     format: str = "skops"
     rule: str = "majority"
     rule_options: dict[str, Any] = Field(default_factory=dict)
     tie: str | None = None
     n_resamples: Positive = 1000
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Seed = 0
 
 
 class Sweep(BaseModel):
@@ -87,18 +99,36 @@ class Sweep(BaseModel):
         The grid, in the order of the file, without repetitions.
     folder : Path
         Where the params file lies: relative data paths start here.
+    figures : str
+        The notebook that draws the figures, within the folder of notebooks.
     """
 
     model_config = ConfigDict(frozen=True)
 
     name: str
-    title: str
     cells: tuple[Cell, ...]
     folder: Path
-    kind: Literal["sweep"] = "sweep"
+    title: str = ""
+    figures: str = "4_figures.ipynb"
 
 
-_TOP = {"name", "title", "blocks", "exclude"}
+_TOP = {"name", "title", "figures", "blocks", "exclude"}
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML, but a key that stands twice in one mapping is an error: plain YAML lets the last one win silently."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        lines: dict[Any, int] = {}
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, str) and key in lines:
+                raise yaml.YAMLError(
+                    f"key {key!r} stands in line {lines[key]} and in line {key_node.start_mark.line + 1}"
+                )
+            if isinstance(key, str):
+                lines[key] = key_node.start_mark.line + 1
+        return super().construct_mapping(node, deep)
 
 
 def read_sweep(path: Path | str) -> Sweep:
@@ -122,7 +152,7 @@ def read_sweep(path: Path | str) -> Sweep:
     """
     path = Path(path)
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except OSError as error:
         raise FedlabError(f"params file {path} cannot be read: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -148,21 +178,21 @@ def parse_sweep(content: Any, name: str = "sweep", folder: Path | str = ".") -> 
     for number, block in enumerate(blocks, start=1):
         where = f"block {number}: " if len(blocks) > 1 else ""
         try:
-            for cell in _expand(block, top.get("exclude") or []):
+            for cell in _expand(block):
                 cells.setdefault(canonical_json(cell.model_dump()), cell)
         except FedlabError as error:
             problems.append(where + str(error))
     if problems:
         raise FedlabError("\n  ".join(problems))
+    cells = _without(cells, top.get("exclude") or [])
     if not cells:
         raise FedlabError("no cell is left: 'exclude' leaves out all of the grid; drop one of its entries")
     _check_name(top.get("name", name))
-    return Sweep(
-        name=top.get("name", name),
-        title=top.get("title", ""),
-        cells=tuple(cells.values()),
-        folder=Path(folder),
-    )
+    for key in ("title", "figures"):
+        if not isinstance(top.get(key, ""), str):
+            raise FedlabError(f"{key} is {top[key]!r}; it must be a text")
+    said = {key: top[key] for key in ("title", "figures") if key in top}
+    return Sweep(name=top.get("name", name), cells=tuple(cells.values()), folder=Path(folder), **said)
 
 
 def _check_name(name: Any) -> None:
@@ -190,18 +220,35 @@ def _blocks(content: Any) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     return top, [shared | block for block in blocks]
 
 
-def _expand(block: dict[str, Any], exclude: list[dict[str, Any]]) -> list[Cell]:
-    """Return the cells that one block spans, without those that an entry of ``exclude`` matches."""
-    known = set(Cell.model_fields) | set(_all_scheme_options())
-    problems = [str(unknown_name("key", key, known | _TOP)) for key in block if key not in known]
+def _known_keys() -> set[str]:
+    return set(Cell.model_fields) | _all_scheme_options()
+
+
+def _without(cells: dict[str, Cell], exclude: list[dict[str, Any]]) -> dict[str, Cell]:
+    """Return the cells that no entry of ``exclude`` matches; an entry that matches none is a mistake."""
+    left = dict(cells)
     for entry in exclude:
-        problems += [str(unknown_name("key of exclude", key, known)) for key in entry if key not in known]
+        for key in entry:
+            if key not in _known_keys():
+                raise unknown_name("key of exclude", key, _known_keys())
+        found = [text for text, cell in cells.items() if _matches(cell, entry)]
+        if not found:
+            raise FedlabError(f"exclude: {entry} matches no cell; mend its values, or take it out")
+        for text in found:
+            left.pop(text, None)
+    return left
+
+
+def _expand(block: dict[str, Any]) -> list[Cell]:
+    """Return the cells that one block spans."""
+    known = _known_keys()
+    problems = [f"{key} belongs at the top of the file, not in a block" for key in block if key in _TOP]
+    problems += [str(unknown_name("key", key, known | _TOP)) for key in block if key not in known | _TOP]
     problems += [f"{key} is an empty list; give at least one value" for key, value in block.items() if value == []]
     if problems:
         raise FedlabError("\n  ".join(problems))
     axes = [[(key, value) for value in _values(key, given)] for key, given in block.items()]
     points = [dict(point) for point in itertools.product(*axes)]
-    points = [point for point in points if not any(_matches(point, entry) for entry in exclude)]
     used = {option for point in points for option in _options_of(point)}
     idle = [key for key in block if key in _all_scheme_options() and key not in used]
     if idle and points:
@@ -221,22 +268,28 @@ def _expand(block: dict[str, Any], exclude: list[dict[str, Any]]) -> list[Cell]:
 
 def _values(key: str, given: Any) -> list[Any]:
     """Return the values a key takes over the grid; a list is an axis, unless the key's one value is a list."""
-    if not isinstance(given, list):
-        return [given]
-    if key in _list_valued() and not any(isinstance(value, list) for value in given):
-        return [given]
-    return given
+    return [given] if _depth(given) <= _list_depths().get(key, 0) else given
 
 
-def _matches(point: dict[str, Any], entry: dict[str, Any]) -> bool:
-    """Say whether an ``exclude`` entry names this point; a list in the entry means any of its values."""
+def _depth(value: Any) -> int:
+    """Return how deep lists are nested: 0 for what is none."""
+    return 1 + max(map(_depth, value), default=0) if isinstance(value, list) else 0
+
+
+def _matches(cell: Cell, entry: dict[str, Any]) -> bool:
+    """Say whether an ``exclude`` entry names this cell; a list in the entry means any of its values."""
+    has = cell.scheme_options | cell.model_dump()
     return all(
-        key in point and any(_same(point[key], value) for value in _values(key, wanted))
+        key in has and any(_same(cell, has[key], key, value) for value in _values(key, wanted))
         for key, wanted in entry.items()
     )
 
 
-def _same(got: Any, wanted: Any) -> bool:
+def _same(cell: Cell, got: Any, key: str, wanted: Any) -> bool:
+    """Compare a cell's value with one of an ``exclude`` entry: a bare name means it with any options."""
+    if key in ("rule", "scheme") and isinstance(wanted, dict):
+        name, options = _named(wanted)
+        return bool(got == name and options.items() <= getattr(cell, f"{key}_options").items())
     if isinstance(got, dict) and isinstance(wanted, str):
         return got.get("name", got.get("class")) == wanted
     return bool(got == wanted)
@@ -263,40 +316,99 @@ def _options_of(point: dict[str, Any]) -> dict[str, Any]:
 
 
 def _cell(point: dict[str, Any]) -> Cell:
-    """Build and check one cell."""
-    scheme, inner = _named(point.get("scheme", "iid"))
-    rule, rule_options = _named(point.get("rule", "majority"))
+    """Build and check one cell, in its one spelling: what is written in two ways is one cell."""
     fields = {key: value for key, value in point.items() if key in Cell.model_fields}
-    fields |= {"scheme": scheme, "rule": rule}
-    fields["scheme_options"] = plain(_options_of(point) | inner | (point.get("scheme_options") or {}))
-    fields["rule_options"] = plain(rule_options | (point.get("rule_options") or {}))
+    for kind, default, flat in (("scheme", "iid", _options_of(point)), ("rule", "majority", {})):
+        name, inner = _named(point.get(kind, default))
+        if not isinstance(name, str):
+            raise FedlabError(f"{kind} is {point.get(kind)!r}; give a name, or a mapping with one: {{name: {default}}}")
+        own = point.get(f"{kind}_options")
+        if not isinstance(own, dict | None):
+            raise FedlabError(f"{kind}_options is {own!r}; it must be a mapping, such as {{option: value}}")
+        fields |= {kind: name, f"{kind}_options": _once(kind, flat, inner, own or {})}
+    fields["data"] = _one_form(point.get("data", "nhefs"), "data")
+    fields["model"] = _one_form(point.get("model", "random_forest"), "model")
     try:
         cell = Cell(**fields)
     except ValidationError as error:
-        raise FedlabError("\n  ".join(_sentence(item) for item in error.errors())) from None
+        raise FedlabError("\n  ".join(dict.fromkeys(_sentence(item) for item in error.errors()))) from None
     _check_names(cell)
-    return cell
+    return cell.model_copy(update=_without_defaults(cell))
+
+
+def _once(kind: str, *places: dict[str, Any]) -> dict[str, Any]:
+    """Put together options from several places; one that stands in two is a mistake."""
+    found: dict[str, Any] = {}
+    for place in places:
+        for option, value in place.items():
+            if option in found and found[option] != value:
+                raise FedlabError(f"option {option!r} of the {kind} is given twice, {found[option]!r} and {value!r}")
+            found[option] = _checked_value(f"option {option!r} of the {kind}", value)
+    return found
+
+
+def _checked_value(where: str, value: Any) -> Any:
+    """Refuse what has no one form in a params file: dates, sets, infinities, keys that are no text."""
+    value = plain(value)
+    if isinstance(value, dict):
+        return {key: _checked_value(where, item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_checked_value(where, item) for item in value]
+    if value is not None and not isinstance(value, bool | int | float | str):
+        raise FedlabError(f"{where} holds {value!r} ({type(value).__name__}); write it in quotes, as a text")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise FedlabError(f"{where} holds {value}; give a finite number")
+    return value
+
+
+def _one_form(value: Any, what: str) -> Any:
+    """Bring the spellings of ``data`` and ``model`` into one: JSON text is its mapping, a bare name a text."""
+    value = _checked_value(what, from_json_text(value))
+    return value["name"] if isinstance(value, dict) and set(value) == {"name"} else value
+
+
+def _without_defaults(cell: Cell) -> dict[str, Any]:
+    """Return a cell's options in one form: the scheme's with all defaults filled in, the rule's without them."""
+    from fedlab.partition import check_options
+    from fedlab.voting import rule_options
+
+    scheme = {
+        name: value for name, value in check_options(cell.scheme, cell.scheme_options).items() if value is not None
+    }
+    defaults = rule_options(cell.rule)
+    rule = {name: value for name, value in cell.rule_options.items() if name not in defaults or defaults[name] != value}
+    return {"scheme_options": plain(scheme), "rule_options": rule}
 
 
 def _sentence(item: Any) -> str:
     """Put one of pydantic's complaints as `key is VALUE: what is allowed`."""
-    where = ".".join(str(part) for part in item["loc"] if part not in ("str", "int", "constrained-int"))
+    where = ".".join(
+        str(part) for part in item["loc"] if not re.fullmatch(r"str|int|dict\[.*\]|function-.*", str(part))
+    )
     return f"{where} is {item['input']!r}: {item['msg'][:1].lower()}{item['msg'][1:]}"
 
 
 def _check_names(cell: Cell) -> None:
     """Check the names and options of scheme, model, format and rule against their registries."""
+    from fedlab.evidence import ROW_COLUMNS
     from fedlab.exchange import FORMATS
     from fedlab.partition import check_options
+    from fedlab.records import check_data
     from fedlab.training import check_model
     from fedlab.voting import check_rule
 
-    problems = []
+    problems = [
+        f"option {option!r} of scheme {cell.scheme!r} has the name of another key; rename it in the scheme"
+        for option in cell.scheme_options
+        if option in Cell.model_fields or option in ("out_dir", *ROW_COLUMNS)
+    ]
     for check in (
         lambda: check_options(cell.scheme, cell.scheme_options),
         lambda: check_model(cell.model),
         lambda: FORMATS.get(cell.format),
         lambda: check_rule(cell.rule, cell.rule_options, cell.tie),
+        lambda: check_data(cell.data),
+        lambda: _check_needs(cell),
     ):
         try:
             check()
@@ -306,6 +418,28 @@ def _check_names(cell: Cell) -> None:
         raise FedlabError("\n  ".join(problems))
 
 
+def _check_needs(cell: Cell) -> None:
+    """Check that a sweep has what the rule needs: no validation rows; probabilities only where the model gives them."""
+    from fedlab.training import build_model
+    from fedlab.voting import RULES
+
+    if cell.rule not in RULES:
+        return
+    entry = RULES.get(cell.rule)
+    chosen = {**entry.options, **cell.rule_options}
+    needs = {*entry.needs, *(entry.choices[option].get(chosen[option]) for option in entry.choices)}
+    for need in sorted(str(need) for need in needs & {"validation", "X"}):
+        raise FedlabError(
+            f"rule {cell.rule!r} needs {need} (validation rows of the coordinator), which a sweep does not set apart"
+        )
+    wants = "probabilities" in needs or cell.tie == "probability"
+    if wants and not hasattr(build_model(cell.model), "predict_proba"):
+        raise FedlabError(
+            f"rule {cell.rule!r} with tie {cell.tie or 'default'} needs probabilities, and the model {cell.model!r} "
+            "gives none (it has no predict_proba); take a rule of labels, such as majority, or another model"
+        )
+
+
 def _all_scheme_options() -> set[str]:
     """Return every option of every registered scheme: they may stand as keys of their own (``alpha: [0.1, 1]``)."""
     from fedlab.partition import SCHEMES, scheme_options
@@ -313,15 +447,16 @@ def _all_scheme_options() -> set[str]:
     return {option for name in SCHEMES for option in scheme_options(name)}
 
 
-def _list_valued() -> set[str]:
-    """Return the scheme options whose one value is a list (``fractions``)."""
+def _list_depths() -> dict[str, int]:
+    """Return the scheme options whose one value is a list (``fractions``: 1) or a list of lists (``groups``: 2)."""
     from fedlab.partition import SCHEMES
 
-    found = set()
+    found: dict[str, int] = {}
     for name in SCHEMES:
         for option, parameter in inspect.signature(SCHEMES.get(name)).parameters.items():
-            if any(word in str(parameter.annotation) for word in ("Sequence", "list", "tuple")):
-                found.add(option)
+            depth = len(re.findall(r"\b(?:Sequence|list|tuple)\b", str(parameter.annotation)))
+            if depth:
+                found[option] = max(depth, found.get(option, 0))
     return found
 
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fedlab.errors import FedlabError
 from fedlab.sweep.execute import Job, Outcome, execute
 from fedlab.sweep.graph import STAGES, Plan, Run
 from fedlab.sweep.store import RunStore
@@ -84,6 +83,8 @@ def run_plan(plan: Plan, folder: Path, jobs: int | None = None, watch: Watcher =
             else:
                 progress.done += 1
             watch(progress)
+    if not progress.failed:
+        store.forget_failures()
     return progress
 
 
@@ -95,34 +96,42 @@ def make_job(run: Run, folder: Path, params_folder: Path) -> Job:
         "notebook": run.notebook.name,
         "key_parts": run.parts,
         "git_commit": git_commit(run.notebook.parent),
+        "modules": run.modules,
     }
     inputs = {name: f"{source.stage}/{source.key}" for name, source in run.inputs.items()}
     places = dict.fromkeys([str(params_folder.resolve()), str(Path.cwd())])
-    return Job(folder.resolve(), run.stage, run.key, run.notebook, run.parameters, inputs, info, tuple(places))
+    where = tuple(places)
+    return Job(folder.resolve(), run.stage, run.key, run.notebook, run.parameters, inputs, info, where, run.files)
 
 
 def run_jobs(jobs: list[Job], n_jobs: int | None) -> Iterator[Outcome]:
     """Execute jobs side by side and yield each outcome as it comes.
 
-    Raises
-    ------
-    FedlabError
-        If a worker process itself dies, for instance for want of memory.
+    A worker process that is killed (for want of memory, most likely) takes the pool with it: what was not finished is
+    then tried once more, one at a time, and counts as failed if that kills its worker again.
     """
+    left = {(job.stage, job.key): job for job in jobs}
+    for outcome in _in_pool(jobs, min(n_jobs or available_cores(), len(jobs) or 1)):
+        left.pop((outcome.stage, outcome.key))
+        yield outcome
+    for job in left.values():
+        killed = "the worker process was killed, most likely for want of memory; use a smaller --jobs"
+        # With two jobs allowed, joblib runs the one in a process of its own and not in this one.
+        yield next(_in_pool([job], 2), Outcome(job.stage, job.key, 0.0, killed, "none", job.parameters))
+
+
+def _in_pool(jobs: list[Job], n_jobs: int) -> Iterator[Outcome]:
+    """Yield the outcomes of jobs until all are done or a worker is killed."""
     from joblib import Parallel, delayed
-    from joblib.externals.loky.process_executor import TerminatedWorkerError
+    from joblib.externals.loky.process_executor import BrokenProcessPool
 
     if not jobs:
         return
-    n_jobs = min(n_jobs or available_cores(), len(jobs))
     try:
         parallel = Parallel(n_jobs=n_jobs, backend="loky", return_as="generator_unordered", batch_size=1)
         yield from parallel(delayed(execute)(job) for job in jobs)
-    except TerminatedWorkerError as error:
-        raise FedlabError(
-            "a worker process was killed, most likely for want of memory; run again with a smaller --jobs: "
-            f"finished runs are kept ({error})"
-        ) from error
+    except BrokenProcessPool:
+        return
 
 
 def available_cores() -> int:

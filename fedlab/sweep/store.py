@@ -36,11 +36,15 @@ class RunStore:
         return self.runs / stage / key
 
     def holds(self, stage: str, key: str) -> bool:
-        """Say whether a run is there and whole: its `run.json` and every output it lists, each of its size."""
+        """Say whether a run is there and whole: `run.json` and all it lists, by size, and JSON files by hash."""
         folder = self.path(stage, key)
         try:
             outputs = read_json(folder / RUN_FILE)["outputs"]
-            return all((folder / name).stat().st_size == entry["bytes"] for name, entry in outputs.items())
+            return all(
+                (folder / name).stat().st_size == entry["bytes"]
+                and (not name.endswith(".json") or sha256_file(folder / name) == entry["sha256"])
+                for name, entry in outputs.items()
+            )
         except (OSError, ValueError, KeyError):
             return False
 
@@ -99,8 +103,10 @@ class RunStore:
         """Remove what an earlier failure of a run left."""
         for suffix in (".ipynb", ".txt"):
             (self.failed / f"{stage}-{key}{suffix}").unlink(missing_ok=True)
-        if self.failed.is_dir() and not any(self.failed.iterdir()):
-            self.failed.rmdir()
+
+    def forget_failures(self) -> None:
+        """Remove what all earlier failures left: for a sweep that has none."""
+        shutil.rmtree(self.failed, ignore_errors=True)
 
     def sweep_out(self) -> None:
         """Remove the workplaces of processes that are gone: what a killed sweep left behind."""

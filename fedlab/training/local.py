@@ -208,15 +208,25 @@ def _split(
     return train, test, []
 
 
+def _match_class_weight(estimator: Any, y: np.ndarray) -> None:
+    """Give the keys of a ``class_weight`` mapping the classes' own type: a params file has carried them as text."""
+    for name, weights in estimator.get_params().items() if hasattr(estimator, "get_params") else ():
+        if name.rpartition("__")[2] == "class_weight" and isinstance(weights, dict):
+            classes = {str(value): value for value in np.unique(y).tolist()}
+            estimator.set_params(**{name: {classes.get(str(key), key): weight for key, weight in weights.items()}})
+
+
 def _fit(estimator: Any, X: pd.DataFrame, y: np.ndarray, counts: np.ndarray) -> Any:
     """Fit, and say which rows an estimator refused if it does."""
+    _match_class_weight(estimator, y)
     try:
         fitted = estimator.fit(X, y)
     except Exception as error:  # any class can be named as the model; what it raises is its own affair
         name = type(final_step(estimator)).__name__
         raise FedlabError(
             f"{name} cannot be fitted on {len(y)} rows with {counts.tolist()} of each class "
-            f"({type(error).__name__}: {error}); use fewer shards, a larger min_rows, or another model"
+            f"({type(error).__name__}: {error}); mend the model's parameters, or, where it wants more rows, "
+            "use fewer shards or a larger min_rows"
         ) from error
     fitted = estimator if fitted is None else fitted
     if not hasattr(fitted, "classes_"):

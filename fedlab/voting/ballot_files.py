@@ -63,6 +63,7 @@ def save_ballots(ballots: Ballots, path: Path | str, truth: Any = None, ids: Any
         "organisations": np.array(ballots.organisations, dtype=np.str_),
         "sizes": ballots.sizes,
         "accuracies": ballots.accuracies,
+        "class_counts": ballots.class_counts,
         "truth": _checked_truth(truth, ballots),
         "ids": _beside(ids, "ids", ballots),
     }
@@ -125,6 +126,7 @@ def load_ballots(path: Path | str) -> BallotFile:
         organisations=organisations,
         sizes=arrays.get("sizes"),
         accuracies=arrays.get("accuracies"),
+        class_counts=arrays.get("class_counts"),
     )
     return BallotFile(ballots, _beside(truth, "truth", ballots), _beside(ids, "ids", ballots))
 

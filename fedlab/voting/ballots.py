@@ -37,6 +37,8 @@ class Ballots:
         How many rows each model was trained on.
     accuracies : float array (n_models,), optional
         Each model's accuracy on its organisation's own test rows, from 0 to 1; NaN where it was not measured.
+    class_counts : float array (n_models, n_classes), optional
+        How many training rows of each class each organisation held; 0 for a class that it never saw.
 
     Raises
     ------
@@ -63,6 +65,7 @@ class Ballots:
     organisations: tuple[str, ...]
     sizes: np.ndarray | None = None
     accuracies: np.ndarray | None = None
+    class_counts: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         classes = _checked_classes(self.classes)
@@ -74,6 +77,7 @@ class Ballots:
             "classes": classes,
             "sizes": _checked_sizes(self.sizes, organisations),
             "accuracies": _checked_accuracies(self.accuracies, organisations),
+            "class_counts": _checked_counts(self.class_counts, len(classes), organisations),
         }
         object.__setattr__(self, "organisations", organisations)
         for name, array in values.items():
@@ -109,6 +113,7 @@ class Ballots:
             organisations=tuple(self.organisations[row] for row in rows),
             sizes=None if self.sizes is None else self.sizes[rows],
             accuracies=None if self.accuracies is None else self.accuracies[rows],
+            class_counts=None if self.class_counts is None else self.class_counts[rows],
         )
 
     def take_records(self, index: npt.ArrayLike | slice) -> "Ballots":
@@ -121,6 +126,7 @@ class Ballots:
             organisations=self.organisations,
             sizes=self.sizes,
             accuracies=self.accuracies,
+            class_counts=self.class_counts,
         )
 
 
@@ -245,5 +251,28 @@ def _checked_accuracies(accuracies: Any, organisations: tuple[str, ...]) -> np.n
         if not (np.isnan(accuracy) or 0 <= accuracy <= 1):
             raise FedlabError(
                 f"organisation {name!r}: accuracy {accuracy} is out of range; allowed: 0 to 1, NaN where not measured"
+            )
+    return array
+
+
+def _checked_counts(counts: Any, n_classes: int, organisations: tuple[str, ...]) -> np.ndarray | None:
+    if counts is None:
+        return None
+    try:
+        array = np.asarray(_array(counts, "class_counts"), dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        if isinstance(error, FedlabError):
+            raise
+        raise FedlabError(f"class_counts must be numbers of rows; got {counts!r}") from error
+    wanted = (len(organisations), n_classes)
+    if array.shape != wanted:
+        raise FedlabError(
+            f"class_counts must have shape (n_models, n_classes) = {wanted}: training rows of each class of "
+            f"each organisation; got shape {array.shape}"
+        )
+    for name, row in zip(organisations, array, strict=True):
+        if not ((row >= 0) & (row < np.inf)).all():
+            raise FedlabError(
+                f"organisation {name!r}: class counts {row.tolist()} are not counts of rows; give numbers from 0 up"
             )
     return array

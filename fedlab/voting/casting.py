@@ -1,7 +1,7 @@
 """Casting ballots: asking fitted models about records, each by its own classes and its own features."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,9 @@ def cast_ballots(
     organisations: Sequence[str] | None = None,
     sizes: npt.ArrayLike | None = None,
     accuracies: npt.ArrayLike | None = None,
+    class_counts: Sequence[npt.ArrayLike] | None = None,
+    one_hot: bool = False,
+    n_jobs: int = 1,
 ) -> Ballots:
     """Ask every model about every record.
 
@@ -25,7 +28,8 @@ def cast_ballots(
     ----------
     models : sequence of fitted classifiers
         Each with ``classes_`` and ``predict``, as scikit-learn's have. They may be of different kinds and
-        know different classes. Each is read through its *own* ``classes_``.
+        know different classes. Each is read through its *own* ``classes_``. None stands for an organisation that
+        has not answered: it abstains on every record.
     X : DataFrame or array (n_records, n_features)
         The records. From a DataFrame each model that was fitted on named columns gets its own columns in its
         own order; columns that it does not know are left out. An array has no names: then all models must
@@ -34,11 +38,19 @@ def cast_ballots(
         The name of each model's organisation; by default ``organisation 1``, ``organisation 2``, …
     sizes, accuracies : array (n_models,), optional
         Training rows and local accuracy of each model (see `Ballots`): what the rule ``weighted`` weighs by.
+    class_counts : sequence of arrays, optional
+        For each model its organisation's training rows of each class, in the order of the model's own
+        ``classes_``, as its card has them; anything for a model that is None.
+    one_hot : bool, default False
+        Give a model without ``predict_proba`` probability one for the class it predicts, so that rules that
+        need probabilities take it. By default they refuse.
+    n_jobs : int, default 1
+        How many models to ask at a time, in threads; the ballots are the same bytes whatever the number.
 
     Returns
     -------
     Ballots
-        `probabilities` is None if any of the models has no ``predict_proba``: rules that need probabilities
+        `probabilities` is None if any of the models has no ``predict_proba`` (unless `one_hot`): rules that need them
         then refuse, the others work on the labels. Labels are what each model's own ``predict`` says, which
         is not always the most probable class (a support vector machine may differ).
 
@@ -67,25 +79,64 @@ def cast_ballots(
     (['a', 'b', 'c'], [[1], [2]])
     """
     names = _names(organisations, len(models))
-    own = [_own_classes(model, name) for model, name in zip(models, names, strict=True)]
-    classes = union_of_classes(own, names)
-    tables = _tables(models, names, X)
-    with_probabilities = all(hasattr(model, "predict_proba") for model in models)
+    numbers = [number for number, model in enumerate(models) if model is not None]
+    if not numbers:
+        raise FedlabError("no organisation has answered: every model is None; wait for at least one")
+    asked, asked_names = [models[number] for number in numbers], [names[number] for number in numbers]
+    own = [own_classes(model, name) for model, name in zip(asked, asked_names, strict=True)]
+    classes = union_of_classes(own, asked_names)
+    tables = _tables(asked, asked_names, X)
+    with_probabilities = one_hot or all(hasattr(model, "predict_proba") for model in asked)
     n_records = len(tables[0]) if isinstance(X, list) else X.shape[0]
-    labels = np.empty((len(models), n_records), dtype=np.int32)
+    labels = np.full((len(models), n_records), -1, dtype=np.int32)
     probabilities = np.zeros((*labels.shape, len(classes))) if with_probabilities else None
-    for number, (model, name) in enumerate(zip(models, names, strict=True)):
-        if n_records == 0:  # scikit-learn refuses an empty batch; the answer to it is known
-            break
-        columns = positions(own[number], classes)
-        said, rows = _ask(_one_thread(model), tables[number], own[number], name, n_records, with_probabilities)
-        labels[number] = columns[said]
-        if probabilities is not None and rows is not None:
-            probabilities[number][:, columns] = rows
+    places = [positions(one, classes) for one in own]
+
+    def ask(which: int) -> None:
+        said, rows = _ask(
+            _one_thread(asked[which]), tables[which], own[which], asked_names[which], n_records, with_probabilities
+        )
+        labels[numbers[which]] = places[which][said]
+        if probabilities is not None:
+            probabilities[numbers[which]][:, places[which]] = rows
+
+    if n_records:  # scikit-learn refuses an empty batch; the answer to it is known
+        _in_threads(ask, len(asked), n_jobs)
     for array in (labels, probabilities):
         if array is not None:
             array.setflags(write=False)  # ours alone: Ballots need not copy it
-    return Ballots(labels, probabilities, classes, tuple(names), sizes, accuracies)  # type: ignore[arg-type]
+    counts = _aligned_counts(class_counts, names, dict(zip(numbers, places, strict=True)), len(classes))
+    return Ballots(labels, probabilities, classes, tuple(names), sizes, accuracies, counts)  # type: ignore[arg-type]
+
+
+def _in_threads(function: Callable[[int], None], n_calls: int, n_jobs: int) -> None:
+    """Call a function with 0, 1, …, in threads where more than one is allowed."""
+    if n_jobs == 1 or n_calls == 1:
+        for number in range(n_calls):
+            function(number)
+        return
+    import joblib
+
+    joblib.Parallel(n_jobs=n_jobs, require="sharedmem")(joblib.delayed(function)(number) for number in range(n_calls))
+
+
+def _aligned_counts(
+    class_counts: Any, names: list[str], places: dict[int, np.ndarray], n_classes: int
+) -> np.ndarray | None:
+    """Return each model's counts, given in the order of its own classes, in the columns of the union."""
+    if class_counts is None:
+        return None
+    if len(class_counts) != len(names):
+        raise FedlabError(f"class_counts must hold one row for each of {len(names)} models; got {len(class_counts)}")
+    aligned = np.zeros((len(names), n_classes))
+    for number, columns in places.items():
+        if len(class_counts[number]) != len(columns):
+            raise FedlabError(
+                f"organisation {names[number]!r}: {len(class_counts[number])} class counts for the {len(columns)} "
+                "classes its model knows; give one for each, in the order of the model's classes_"
+            )
+        aligned[number, columns] = class_counts[number]
+    return aligned
 
 
 def _names(organisations: Sequence[str] | None, n_models: int) -> list[str]:
@@ -98,7 +149,7 @@ def _names(organisations: Sequence[str] | None, n_models: int) -> list[str]:
     return [str(name) for name in organisations]
 
 
-def _own_classes(model: Any, organisation: str) -> np.ndarray:
+def own_classes(model: Any, organisation: str) -> np.ndarray:
     """Return the classes that a fitted model knows, in the order of its own columns."""
     if not hasattr(model, "classes_") or not hasattr(model, "predict"):
         raise FedlabError(
@@ -177,7 +228,7 @@ def _ask(
     """Return what one model says: indices into its own classes, and its probabilities if they are wanted."""
     rows = None
     try:
-        if with_probabilities:
+        if with_probabilities and hasattr(model, "predict_proba"):
             rows = np.asarray(model.predict_proba(table), dtype=np.float64)
         said = None if rows is not None and _predicts_most_probable(model) else model.predict(table)
     except (TypeError, ValueError) as error:
@@ -189,7 +240,10 @@ def _ask(
         )
     if said is None and rows is not None:
         return rows.argmax(axis=1), rows
-    return _own_positions(said, classes, n_records, organisation), rows
+    found = _own_positions(said, classes, n_records, organisation)
+    if rows is None and with_probabilities:
+        rows = np.eye(len(classes))[found]
+    return found, rows
 
 
 def _own_positions(said: Any, classes: np.ndarray, n_records: int, organisation: str) -> np.ndarray:

@@ -14,6 +14,8 @@ from fedlab.voting.support import Support, count_votes
     additive=True,
     formula="argmax_k #{i : l_i = k}",
     source="L. I. Kuncheva, Combining Pattern Classifiers, 2nd ed., Wiley 2014, ch. 4 (plurality)",
+    use="The baseline: needs nothing but verdicts, and no organisation weighs more than another. Good where the "
+    "organisations are alike; loses where some are much larger or hold other classes.",
 )
 def majority(ballots: Ballots) -> Support:
     """Choose the most common verdict.
@@ -35,6 +37,9 @@ def majority(ballots: Ballots) -> Support:
     "any",
     formula="positive if #{i : l_i = positive} >= 1, else the majority among the other classes",
     source="1-of-n vote, a logical OR: what sum(votes) >= 1 computes",
+    certificate="threshold",
+    use="Where missing a positive costs far more than a false alarm, and organisations are few: with many of them "
+    "nearly every record becomes positive.",
 )
 def any_positive(ballots: Ballots, positive: int) -> Support:
     """Choose the positive class if any model says so, otherwise the most common verdict.
@@ -45,13 +50,15 @@ def any_positive(ballots: Ballots, positive: int) -> Support:
     votes the condition holds), that of any other verdict its lead, as for `majority`.
     """
     counts = count_votes(ballots)
-    return _conditional(counts, counts[:, positive] >= 1, positive)
+    return conditional(counts, counts[:, positive] >= 1, positive)
 
 
 @rule(
     "unanimous",
     formula="positive if l_i = positive for all i that answer, else the majority among the other classes",
     source="n-of-n vote, a logical AND",
+    certificate="threshold",
+    use="Where a false alarm costs far more than a missed positive, and organisations are few.",
 )
 def unanimous(ballots: Ballots, positive: int) -> Support:
     """Choose the positive class if all models that answer say so, otherwise the most common other verdict.
@@ -62,10 +69,10 @@ def unanimous(ballots: Ballots, positive: int) -> Support:
     over the other classes but the positive, with two classes the share of votes that broke the unanimity.
     """
     counts = count_votes(ballots)
-    return _conditional(counts, counts[:, positive] == counts.sum(axis=1), positive)
+    return conditional(counts, counts[:, positive] == counts.sum(axis=1), positive)
 
 
-def _conditional(counts: np.ndarray, holds: np.ndarray, positive: int) -> Support:
+def conditional(counts: np.ndarray, holds: np.ndarray, positive: int) -> Support:
     """Leave in the race the positive class alone where the condition holds, the others where it does not."""
     is_positive = np.arange(counts.shape[1]) == positive
     votes = counts.sum(axis=1)

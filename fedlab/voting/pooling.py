@@ -1,11 +1,11 @@
-"""Rules that pool probabilities or weigh organisations: soft, median, weighted."""
+"""Rules that pool probabilities by averages: soft, median, trimmed mean."""
 
 import numpy as np
 
-from fedlab.errors import FedlabError
 from fedlab.voting.ballots import Ballots
+from fedlab.voting.contract import Range
 from fedlab.voting.registry import rule
-from fedlab.voting.support import Support, add_up, count_votes, divide, weight_answered, whole
+from fedlab.voting.support import Support, add_up, divide
 
 
 @rule(
@@ -14,6 +14,8 @@ from fedlab.voting.support import Support, add_up, count_votes, divide, weight_a
     additive=True,
     formula="argmax_k mean_i p_i(k)",
     source="Kittler, Hatef, Duin and Matas, On Combining Classifiers, IEEE TPAMI 20(3), 1998 (sum rule)",
+    use="The first choice where models give probabilities and organisations are of similar size: an unsure model "
+    "counts for less. Wrong where models are badly calibrated or see other class shares than the target.",
 )
 def soft(ballots: Ballots) -> Support:
     """Choose the class of the largest mean probability over the models that answer.
@@ -30,6 +32,7 @@ def soft(ballots: Ballots) -> Support:
     needs=("probabilities",),
     formula="argmax_k median_i p_i(k)",
     source="Kittler, Hatef, Duin and Matas, On Combining Classifiers, IEEE TPAMI 20(3), 1998 (median rule)",
+    use="As soft, where a few models may be far off: the middle does not move with them.",
 )
 def median(ballots: Ballots) -> Support:
     """Choose the class of the largest median probability over the models that answer.
@@ -51,56 +54,36 @@ def median(ballots: Ballots) -> Support:
 
 
 @rule(
-    "weighted",
-    additive=True,
-    choices={
-        "by": {"size": "sizes", "accuracy": "accuracies"},
-        "of": {"labels": "labels", "probabilities": "probabilities"},
-    },
-    formula="argmax_k sum_i w_i [l_i = k] / sum_i w_i, or argmax_k sum_i w_i p_i(k) / sum_i w_i",
-    source="L. I. Kuncheva, Combining Pattern Classifiers, 2nd ed., Wiley 2014, ch. 4 (weighted majority)",
+    "trimmed_mean",
+    needs=("probabilities",),
+    ranges={"trim": Range(0, 0.5)},
+    formula="argmax_k mean of p_i(k) without the floor(trim * n) least and greatest",
+    source="L. I. Kuncheva, Combining Pattern Classifiers, 2nd ed., Wiley 2014, ch. 5 (trimmed mean)",
+    use="Between soft and median: how many far-off models to set aside on either side is yours to say.",
 )
-def weighted(ballots: Ballots, by: str = "size", of: str = "labels") -> Support:
-    """Choose the class of the largest weight: a model weighs its training rows or its accuracy.
+def trimmed_mean(ballots: Ballots, trim: float = 0.2) -> Support:
+    """Choose the class of the largest mean probability, the least and greatest values of each class left out.
 
-    Sums are over the models that answer. Scores are shares of the weight that answered; the margin is the
-    lead. A record that only models of weight 0 answered gets no verdict.
+    Of the n models that answer, floor(trim·n) values are left out at either end, class by class, but always one
+    or two left in the middle: at 0 this is `soft`, at 0.5 `median`. Scores are the means divided by their sum; the
+    margin is the lead in scores.
 
     Parameters
     ----------
     ballots : Ballots
-        What the models say, with `sizes` or `accuracies`.
-    by : {"size", "accuracy"}
-        The weight: training rows, or accuracy on the organisation's own test rows.
-    of : {"labels", "probabilities"}
-        What is weighted: each model's one verdict, or its probabilities.
-
-    Raises
-    ------
-    FedlabError
-        If all weights are zero, or an organisation's accuracy was not measured.
+        What the models say, with probabilities.
+    trim : float
+        The share of values to leave out at either end, from 0 to 0.5.
     """
-    weights = whole(_weights(ballots, by))
-    total = weight_answered(ballots, weights)
-    if of == "labels":
-        return Support(count_votes(ballots, weights), total=total, answered=total > 0)
     assert ballots.probabilities is not None
-    parts = (weight * rows for weight, rows in zip(weights, ballots.probabilities, strict=True))
-    return Support(add_up(parts, ballots.probabilities.shape[1:]), total=total, answered=total > 0)
-
-
-def _weights(ballots: Ballots, by: str) -> np.ndarray:
-    """Return one finite weight for each model, not all of them zero."""
-    weights = ballots.sizes if by == "size" else ballots.accuracies
-    assert weights is not None
-    unknown = [name for name, weight in zip(ballots.organisations, weights, strict=True) if np.isnan(weight)]
-    if unknown:
-        raise FedlabError(
-            f"rule 'weighted' by {by}: the {by} of organisation {unknown[0]!r} was not measured (NaN); "
-            "weigh by size, or leave the organisation out"
-        )
-    if not weights.any():
-        raise FedlabError(
-            f"rule 'weighted' by {by}: all weights are zero, so no verdict weighs anything; use 'majority'"
-        )
-    return weights
+    answered = ballots.answered
+    votes = answered.sum(axis=0)
+    # A share such as 0.2 of 5 is one value, though 0.2 is a little more or less than a fifth.
+    cut = np.minimum(np.floor(trim * votes + 1e-9).astype(np.int64), np.maximum(votes - 1, 0) // 2)
+    ordered = np.sort(np.where(answered[:, :, None], ballots.probabilities, np.inf), axis=0)
+    kept = (np.where((place >= cut) & (place < votes - cut), 1, 0) for place in range(ballots.n_models))
+    parts = (
+        np.where(keep[:, None] == 1, rows, 0.0) for keep, rows in zip(kept, ordered, strict=True)
+    )  # a product would make NaN of the infinite
+    means = divide(add_up(parts, ordered.shape[1:]), votes - 2 * cut)
+    return Support(divide(means, add_up(means.T, votes.shape)))

@@ -1,102 +1,12 @@
-"""The rules by name: what each needs and takes, and how a params file's words are checked against it."""
+"""The rules by name: how they are registered, found, checked before a run, and called in tables."""
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
-from fedlab.errors import FedlabError, unknown_name
+from fedlab.errors import FedlabError
 from fedlab.registry import Registry
-from fedlab.voting.ballots import Ballots
-from fedlab.voting.ties import check_tie
-
-#: A rule's function: ballots and options in; a Support, a bare support array or a Verdict out.
-Function = Callable[..., Any]
-
-#: Arguments that `vote` gives to a rule whose function asks for them by these names; they are no options.
-_GIVEN = ("tie", "positive")
-_NEEDS = {
-    "labels": "cast the ballots with cast_ballots",
-    "probabilities": "not every model has predict_proba: choose a rule that needs labels only, or other models",
-    "sizes": "give cast_ballots sizes=: the training rows of each organisation",
-    "accuracies": "give cast_ballots accuracies=: the local accuracy of each organisation",
-}
-
-
-@dataclass(frozen=True)
-class Rule:
-    """A voting rule and what it declares.
-
-    Parameters
-    ----------
-    name : str
-        The name in params files, tables and legends.
-    function : callable
-        ``function(ballots, **options)``.
-    needs : tuple of str
-        What ballots must hold: ``labels``, ``probabilities``, ``sizes``, ``accuracies``.
-    options : mapping
-        Each option's default.
-    any_option : bool
-        Whether the function takes ``**options``: then none can be told to be misspelt.
-    choices : mapping
-        For an option of few values: each allowed value and what ballots must hold for it.
-    tie : str
-        The tie policy used where the caller names none.
-    additive : bool
-        Whether each organisation adds its own part to the support, whatever the others say: then it can be
-        certified how many hostile organisations a verdict survives.
-    may_abstain : bool
-        Whether the rule abstains on its own account, apart from ties and from records that nobody answered.
-    formula, source : str
-        The verdict as a formula; where it is described.
-    """
-
-    name: str
-    function: Function
-    needs: tuple[str, ...] = ("labels",)
-    options: Mapping[str, Any] = field(default_factory=dict)
-    any_option: bool = False
-    choices: Mapping[str, Mapping[Any, str]] = field(default_factory=dict)
-    tie: str = "probability"
-    additive: bool = False
-    may_abstain: bool = False
-    formula: str = ""
-    source: str = ""
-
-    @property
-    def summary(self) -> str:
-        """The first line of the function's docstring."""
-        return (inspect.getdoc(self.function) or "").split("\n")[0]
-
-    @property
-    def asks_for(self) -> tuple[str, ...]:
-        """Which of ``tie`` and ``positive`` the function wants to be given."""
-        return tuple(name for name in _GIVEN if name in inspect.signature(self.function).parameters)
-
-    def check(self, options: Mapping[str, Any], tie: str | None = None) -> None:
-        """Refuse options that the rule does not have, values that they do not take, unknown tie policies."""
-        for option, value in options.items():
-            if option not in self.options and not self.any_option:
-                if not self.options:
-                    raise FedlabError(f"rule {self.name!r} takes no options; got {option!r}: remove it")
-                raise unknown_name(f"rule {self.name!r}: option", option, self.options)
-            allowed = self.choices.get(option)
-            if allowed is not None and not (isinstance(value, str) and value in allowed):
-                raise unknown_name(f"rule {self.name!r}, option {option!r}: value", value, allowed)
-        if tie is not None:
-            check_tie(tie)
-
-    def check_ballots(self, ballots: Ballots, options: Mapping[str, Any]) -> None:
-        """Refuse ballots that lack what the rule needs with these options."""
-        chosen = {**self.options, **options}
-        needs = (*self.needs, *(self.choices[option][chosen[option]] for option in self.choices))
-        for need in needs:
-            if getattr(ballots, need) is None:
-                raise FedlabError(
-                    f"rule {rule_label(self, options)!r} needs {need}, and these ballots hold none; {_NEEDS[need]}"
-                )
-
+from fedlab.voting.contract import GIVEN, Function, Range, Rule
 
 RULES: Registry[Rule] = Registry("rule")
 
@@ -105,11 +15,15 @@ def rule(
     name: str,
     needs: tuple[str, ...] = ("labels",),
     choices: Mapping[str, Mapping[Any, str]] | None = None,
+    ranges: Mapping[str, Range] | None = None,
     tie: str = "probability",
     additive: bool = False,
     may_abstain: bool = False,
     formula: str = "",
     source: str = "",
+    certificate: str | None = None,
+    batch: bool = False,
+    use: str = "",
 ) -> Callable[[Function], Function]:
     """Return a decorator that registers a function as a rule.
 
@@ -125,11 +39,15 @@ def rule(
             options=options,
             any_option=any_option,
             choices=choices or {},
+            ranges=ranges or {},
             tie=tie,
             additive=additive,
             may_abstain=may_abstain,
             formula=formula,
             source=source,
+            certificate=certificate or ("additive" if additive else "none"),
+            batch=batch,
+            use=use,
         )
         RULES.register(name)(declared)
         return function
@@ -195,7 +113,7 @@ def check_rule(rule: str | Function, options: Mapping[str, Any] | None = None, t
     >>> check_rule("majorty")
     Traceback (most recent call last):
         ...
-    fedlab.errors.FedlabError: rule 'majorty' is not known; did you mean 'majority'? known: any, majority, ...
+    fedlab.errors.FedlabError: rule 'majorty' is not known; did you mean 'majority'? known: absolute_majority, any, ...
     """
     find_rule(rule).check(options or {}, tie)
 
@@ -210,13 +128,7 @@ def rule_label(rule: str | Function | Rule, options: Mapping[str, Any] | None = 
     >>> rule_label("weighted", {"by": "accuracy", "of": "labels"}), rule_label("soft")
     ('weighted(by=accuracy)', 'soft')
     """
-    found = find_rule(rule)
-    shown = [
-        f"{name}={value}"
-        for name, value in sorted((options or {}).items())
-        if name not in found.options or value != found.options[name]
-    ]
-    return f"{found.name}({', '.join(shown)})" if shown else found.name
+    return find_rule(rule).label(options)
 
 
 def _options(name: str, function: Function) -> tuple[dict[str, Any], bool]:
@@ -230,7 +142,7 @@ def _options(name: str, function: Function) -> tuple[dict[str, Any], bool]:
     options: dict[str, Any] = {}
     any_option = parameters[-1].kind is parameters[-1].VAR_KEYWORD
     for parameter in parameters[1 : len(parameters) - any_option]:
-        if parameter.name in _GIVEN:
+        if parameter.name in GIVEN:
             continue
         if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
             raise FedlabError(f"rule {name!r}: {parameter} cannot be given by name; make it a keyword option")

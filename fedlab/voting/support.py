@@ -101,3 +101,18 @@ def whole(weights: np.ndarray) -> np.ndarray:
     if (weights == np.floor(weights)).all() and weights.sum() < 2**53:
         return weights.astype(np.int64)
     return weights
+
+
+def softmax(logs: np.ndarray) -> np.ndarray:
+    """Return each record's logarithms as shares that sum to one; minus infinity becomes 0.
+
+    A record where all are minus infinity has no shares: zeros.
+
+    Examples
+    --------
+    >>> softmax(np.log([[1.0, 3.0]])).round(2).tolist(), softmax(np.array([[-np.inf, -np.inf]])).tolist()
+    ([[0.25, 0.75]], [[0.0, 0.0]])
+    """
+    top = logs.max(axis=1, keepdims=True)
+    parts = np.exp(logs - np.where(top == -np.inf, 0.0, top))
+    return divide(parts, add_up(parts.T, (len(parts),)))

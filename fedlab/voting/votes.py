@@ -5,11 +5,14 @@ from typing import Any
 import numpy as np
 
 from fedlab.errors import FedlabError
+from fedlab.voting.abstention import withhold
 from fedlab.voting.ballots import Ballots
 from fedlab.voting.classes import positive_index
-from fedlab.voting.registry import Function, Rule, find_rule
+from fedlab.voting.contract import Function, Rule
+from fedlab.voting.registry import find_rule
 from fedlab.voting.support import Support
 from fedlab.voting.ties import check_explicit_tie
+from fedlab.voting.validation import as_validation
 from fedlab.voting.verdict import Verdict, decide
 
 
@@ -18,6 +21,9 @@ def vote(
     rule: str | Function = "majority",
     tie: str | None = None,
     positive: Any = None,
+    validation: Any = None,
+    X: Any = None,
+    abstain_below: float | None = None,
     **options: Any,
 ) -> Verdict:
     """Merge what the models say into one verdict for each record.
@@ -34,13 +40,21 @@ def vote(
     positive : class value, optional
         The class that ``any``, ``unanimous`` and the tie policy ``positive`` are about; by default the
         greatest class of these ballots.
+    validation : Validation or tuple, optional
+        ``(ballots, truth)`` or ``(ballots, truth, X)``: the same models' ballots on rows of known class, for
+        rules that learn from them.
+    X : DataFrame or array (n_records, n_features), optional
+        The records' features, for rules that look for similar validation rows.
+    abstain_below : float, optional
+        Abstain where the margin is less than this; for the built-in rules from 0 to 1.
     **options
         The rule's options.
 
     Returns
     -------
     Verdict
-        It abstains on records that no model answered (or only models of weight 0).
+        It abstains on records that no model answered (or only models of weight 0), and where `abstain_below` or
+        the rule itself says so.
 
     Raises
     ------
@@ -58,7 +72,8 @@ def vote(
     It returns either an array (n_records, n_classes) of finite numbers, the support of each class: the
     greatest wins, the tie policy decides among equals, and scores and margins are this support as it is. Or
     it returns a whole `Verdict`. If it has arguments named ``tie`` and ``positive`` it is given the policy's
-    name and the column of the positive class. Where a model abstains its label is -1 and its probabilities
+    name and the column of the positive class; arguments named ``validation`` (a `Validation`) and ``X`` are given
+    what `vote` was given. Where a model abstains its label is -1 and its probabilities
     are 0.
 
     Examples
@@ -72,14 +87,16 @@ def vote(
     chosen.check(options)
     check_explicit_tie(tie, ballots)
     column = positive_index(ballots.classes, positive)
-    chosen.check_ballots(ballots, options)
     policy = tie or chosen.tie
-    given = {"tie": policy, "positive": column}
+    given = {"tie": policy, "positive": column, "validation": as_validation(validation, ballots), "X": X}
+    chosen.check_ballots(ballots, options, given)
     result = chosen.function(ballots, **options, **{name: given[name] for name in chosen.asks_for})
     if isinstance(result, Verdict):
-        return _checked_verdict(result, ballots, chosen, tie)
-    support = result if isinstance(result, Support) else _checked_support(result, ballots, chosen)
-    return decide(ballots, support, policy, column)
+        verdict = _checked_verdict(result, ballots, chosen, tie)
+    else:
+        support = result if isinstance(result, Support) else _checked_support(result, ballots, chosen)
+        verdict = decide(ballots, support, policy, column)
+    return verdict if abstain_below is None else withhold(verdict, abstain_below)
 
 
 def _checked_verdict(verdict: Verdict, ballots: Ballots, rule: Rule, tie: str | None) -> Verdict:

@@ -134,14 +134,30 @@ def test_shards_that_do_not_exist():
             split.shard(number)
 
 
+A_MILLION = [
+    ("iid", {}),
+    ("stratified", {}),
+    ("dirichlet", {}),
+    ("dirichlet_organisations", {"alpha": 0.1}),
+    ("quantity", {}),
+    ("lognormal", {}),
+    ("pathological", {"classes_per_organisation": 1}),
+    ("sorted_shards", {}),
+    ("feature", {"column": "age", "strictness": 0.5}),
+    ("clusters", {"columns": ["age", "dose"]}),
+    ("mixed", {"size": "linear"}),
+    ("site", {}),
+]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("scheme", ["iid", "stratified", "dirichlet", "quantity", "site"])
+@pytest.mark.parametrize(("scheme", "options"), A_MILLION)
 @pytest.mark.parametrize("n_shards", [10, 1000])
-def test_a_million_rows(scheme, n_shards):
+def test_a_million_rows(scheme, options, n_shards):
     """A million rows over ten and a thousand shards: exact, and none below min_rows."""
     rng = np.random.default_rng(0)
     sites = rng.integers(0, n_shards, 10**6) if scheme == "site" else None
-    records = table(rng.integers(0, 2, 10**6), sites=sites)
-    split = split_records(records, scheme, None if sites is not None else n_shards, min_rows=10)
+    records = table(rng.integers(0, 2, 10**6), sites=sites, dose=rng.normal(size=10**6))
+    split = split_records(records, scheme, None if sites is not None else n_shards, min_rows=10, **options)
     sizes = np.bincount(split.assignment + 1)
     assert sizes[0] == 200_000 and len(sizes) == n_shards + 1 and sizes.min() >= 10

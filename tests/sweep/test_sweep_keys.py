@@ -65,22 +65,45 @@ def test_source_of_imported_modules_counts_and_other_source_does_not(tmp_path, m
     keys._closure_hash.cache_clear()
 
 
-def test_the_partition_stage_does_not_depend_on_voting_source():
-    """The closure over imports keeps stages apart: a new rule leaves shards and models cached."""
+def _closure(name):
+    """Return the modules behind a notebook of the pipeline, as paths within the package."""
     names: set[str] = set()
-    pending = [
-        name for source in keys.code_cells(NOTEBOOKS / "1_partition.ipynb") for name in keys._imported(source, "")
-    ]
-    while pending:
-        file = keys._module_file(pending.pop())
-        if file is None or str(file) in names:
-            continue
-        names.add(str(file))
-        package = ".".join(("fedlab", *file.relative_to(keys.PACKAGE).parent.parts))
-        pending += keys._imported(file.read_text(), package)
-    rooms = {name[len(str(keys.PACKAGE)) + 1 :].split("/")[0] for name in names}
-    assert {"records", "partition"} <= rooms
-    assert not {"evidence", "sweep", "figures"} & rooms
+    for source in keys.code_cells(NOTEBOOKS / name):
+        names |= keys._imported(keys._plain_python(source), "")
+    return {str(file.relative_to(keys.PACKAGE)) for file in keys.closure(names)}
+
+
+def test_stages_do_not_depend_on_what_comes_after_them():
+    """A new rule leaves shards and trained models cached, a new scheme the models, a change of the sweep all."""
+    partition, train, vote = (_closure(name) for name in ("1_partition.ipynb", "2_train.ipynb", "3_vote.ipynb"))
+    assert {"records/nhefs.py", "partition/split.py", "partition/store.py"} <= partition
+    assert {"training/local.py", "exchange/formats.py", "voting/casting.py"} <= train
+    assert {"voting/votes.py", "evidence/metrics.py", "evidence/intervals.py"} <= vote
+    assert not {file for file in partition if file.startswith(("voting", "evidence", "training", "sweep"))}
+    assert not {file for file in train if file.startswith(("evidence", "sweep", "figures"))}
+    assert not {"voting/counting.py", "voting/pooling.py", "voting/votes.py"} & train
+    assert not {file for file in vote if file.startswith(("sweep", "figures"))}
+
+
+def test_the_rule_s_own_module_is_part_of_its_votes(stubs, monkeypatch):
+    """The rule is found by name, so no import leads to its module: it is added."""
+    runs = plan(parse_sweep({"n_shards": 2, "rule": ["majority", "soft"]}), stubs).votes
+    assert [run.modules for run in runs] == [("fedlab.voting.counting",), ("fedlab.voting.pooling",)]
+    shards = runs[0].inputs["trained"].inputs["shards"]
+    assert shards.modules == ("fedlab.partition.schemes.even",)
+
+
+def test_what_a_users_module_imports_is_part_of_the_key(stubs, tmp_path, monkeypatch):
+    """A helper beside the rule's module counts; the standard library does not."""
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "my_helper_a.py").write_text("K = 1\n")
+    rule = "import json\nimport my_helper_a\ndef rule(ballots):\n    return ballots.probabilities.mean(axis=0)\n"
+    (tmp_path / "my_rules_a.py").write_text(rule)
+    sweep = parse_sweep({"n_shards": 2, "rule": "my_rules_a:rule"}, folder=tmp_path)
+    before = plan(sweep, stubs).votes[0]
+    assert {path.rpartition("/")[2] for path in before.files} == {"my_rules_a.py", "my_helper_a.py"}
+    (tmp_path / "my_helper_a.py").write_text("K = 2\n")
+    assert plan(sweep, stubs).votes[0].key != before.key
 
 
 def test_library_versions_change_a_key(tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """Params files: what they expand to, and that every mistake is found before a kernel starts."""
 
+import datetime
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from fedlab.errors import FedlabError
 from fedlab.sweep.params import Cell, parse_sweep, read_sweep
 
+DATE = datetime.date(2020, 1, 1)
 PARAMS = Path(__file__).parents[2] / "params"
 
 
@@ -102,6 +104,20 @@ def test_whole_numbers_are_alike_however_written(value):
         ({"n_shards": 2, "exclude": "any"}, "must be a list of mappings"),
         ({"blocks": []}, "must be a list of mappings"),
         ({"n_shards": 2, "name": "../evil"}, "cannot name a folder"),
+        ({"n_shards": True}, "without quotes"),
+        ({"n_shards": "4"}, "without quotes"),
+        ({"n_shards": 2, "seed": True}, "without quotes"),
+        ({"n_shards": 2, "random_state": 2**32}, "random_state is 4294967296"),
+        ({"n_shards": 2, "exclude": [{"rule": "sotf"}]}, "matches no cell"),
+        ({"n_shards": 2, "title": 5}, "title is 5"),
+        ({"n_shards": 2, "rule_options": "abc"}, "must be a mapping"),
+        ({"n_shards": 2, "scheme": [["iid"]]}, "give a name"),
+        ({"n_shards": 2, "scheme": {"name": "dirichlet", "alpha": 0.3}, "alpha": 0.5}, "given twice"),
+        ({"n_shards": 2, "data": {"path": 5, "id": "a", "target": "b"}}, "path is 5"),
+        ({"n_shards": 2, "data": {"path": "a.csv", "id": 1, "target": "b"}}, "id is 1"),
+        ({"n_shards": 2, "data": {"path": "a.csv", "id": "a", "target": "b", "positive": DATE}}, "in quotes"),
+        ({"n_shards": 2, "blocks": [{"name": "x"}]}, "belongs at the top"),
+        ({"n_shards": 2, "rule": "soft", "model": "sklearn.linear_model.RidgeClassifier"}, "needs probabilities"),
         ("n_shards", "must be a mapping"),
         (None, "holds nothing"),
     ],
@@ -140,3 +156,35 @@ def test_every_field_of_a_cell_is_documented():
     """The docstring names each key that a params file may have."""
     described = [line.strip() for line in Cell.__doc__.splitlines()]
     assert all(any(line.startswith(f"{name} : ") for line in described) for name in Cell.model_fields)
+
+
+def test_what_is_written_in_two_ways_is_one_cell():
+    """Defaults written out, a bare name in a mapping, 1 and 1.0: the same cells."""
+    one = parse_sweep({"scheme": "dirichlet", "n_shards": 2, "rule": "weighted"}).cells
+    content = {
+        "scheme": "dirichlet",
+        "alpha": [0.5],
+        "n_shards": [2, 2.0],
+        "rule": ["weighted", {"name": "weighted", "by": "size"}],
+        "data": ["nhefs", {"name": "nhefs"}, '{"name": "nhefs"}'],
+        "model": ["random_forest", {"name": "random_forest"}],
+    }
+    assert parse_sweep(content).cells == one
+    assert one[0].scheme_options == {"alpha": 0.5}
+
+
+def test_exclude_sees_defaults_and_only_what_concerns_a_cell():
+    """A default that is not written can be excluded; alpha does not concern iid."""
+    content = {"n_shards": [2, 4], "exclude": [{"scheme": "iid", "n_shards": 4}]}
+    assert [cell.n_shards for cell in parse_sweep(content).cells] == [2]
+    content = {"scheme": ["iid", "dirichlet"], "alpha": 0.1, "n_shards": [2, 8]}
+    cells = parse_sweep(content | {"exclude": [{"alpha": 0.1, "n_shards": 8}]}).cells
+    assert [(cell.scheme, cell.n_shards) for cell in cells] == [("iid", 2), ("iid", 8), ("dirichlet", 2)]
+
+
+def test_a_key_that_stands_twice_is_an_error(tmp_path):
+    """Plain YAML lets the last one win without a word."""
+    path = tmp_path / "twice.yaml"
+    path.write_text("n_shards: 2\nseed: 0\nseed: [1, 2]\n")
+    with pytest.raises(FedlabError, match="'seed' stands in line 2 and in line 3"):
+        read_sweep(path)

@@ -169,4 +169,25 @@ def test_the_list_command_names_what_params_files_may_use():
     said = CliRunner().invoke(main, ["list"]).output
     for name in ("nhefs", "dirichlet", "random_forest", "skops", "majority"):
         assert name in said
-    assert CliRunner().invoke(main, ["list", "rules"]).output.startswith("rules: any, majority")
+    assert CliRunner().invoke(main, ["list", "formats"]).output == "formats: joblib, pkl, skops\n"
+
+
+@pytest.mark.slow
+def test_a_killed_worker_costs_its_own_run_only(params, stubs, tmp_path, change):
+    """A run that kills its worker process, as the system does for want of memory, fails; all others are done."""
+    change("3_vote.ipynb", 'import signal\nif rule == "any" and seed == 1: os.kill(os.getppid(), signal.SIGKILL)')
+    process = start(params, stubs, tmp_path / "results", "--jobs", "2", "--no-figures")
+    said = process.communicate(timeout=300)[0]
+    assert process.returncode == 1, said
+    assert "worker process was killed" in said and "6 of 8 cells" in said
+
+
+@pytest.mark.slow
+def test_a_file_that_changes_under_a_running_sweep_is_not_published(stubs, tmp_path, change):
+    """The key names the file as it was; a kernel may have read it as it is now."""
+    (tmp_path / "moving_rules.py").write_text("def rule(ballots):\n    return ballots.probabilities.mean(axis=0)\n")
+    (tmp_path / "small.yaml").write_text('n_shards: 2\nrule: "moving_rules:rule"\n')
+    change("3_vote.ipynb", f"open({str(tmp_path / 'moving_rules.py')!r}, 'a').write('# changed')")
+    process = start(tmp_path / "small.yaml", stubs, tmp_path / "results", "--no-figures")
+    said = process.communicate(timeout=120)[0]
+    assert process.returncode == 1 and "was changed while the run was executing" in said, said

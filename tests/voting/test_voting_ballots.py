@@ -19,6 +19,7 @@ def make(**changes):
         "organisations": ("Basel", "Long Beach"),
         "sizes": [10, 30],
         "accuracies": [0.5, float("nan")],
+        "class_counts": [[4, 6], [0, 30]],
     }
     return Ballots(**{**fields, **changes})
 
@@ -37,7 +38,7 @@ def test_arrays_cannot_be_changed_from_outside():
     ballots = make(labels=labels)
     labels[0, 0] = 1
     assert ballots.labels[0, 0] == 0
-    for name in ("labels", "probabilities", "classes", "sizes", "accuracies"):
+    for name in ("labels", "probabilities", "classes", "sizes", "accuracies", "class_counts"):
         with pytest.raises(ValueError, match="read-only"):
             getattr(ballots, name)[0] = 0
     with pytest.raises(AttributeError):
@@ -62,6 +63,7 @@ def test_take_models_and_records():
     assert second.organisations == ("Long Beach",)
     assert second.labels.tolist() == [[1, -1, 0]]
     assert second.sizes.tolist() == [30]
+    assert second.class_counts.tolist() == [[0, 30]]
     assert second.probabilities.tolist() == [PROBABILITIES[1]]
     assert ballots.take_models(np.array([False, True])).organisations == ("Long Beach",)
     swapped = ballots.take_records([2, 0])
@@ -105,6 +107,10 @@ def one_row(row):
         ({"sizes": [10, -1]}, "'Long Beach': size -1"),
         ({"sizes": [10, float("nan")]}, "'Long Beach': size nan"),
         ({"sizes": ["ten", "many"]}, "must be numbers"),
+        ({"class_counts": [4, 6]}, r"shape \(n_models, n_classes\) = \(2, 2\)"),
+        ({"class_counts": [[4, 6], [1]]}, "different lengths"),
+        ({"class_counts": [["a", "b"], ["c", "d"]]}, "numbers of rows"),
+        ({"class_counts": [[4, 6], [-1, 2]]}, r"'Long Beach': class counts \[-1.0, 2.0\]"),
         ({"accuracies": [0.5, 1.5]}, "'Long Beach': accuracy 1.5 is out of range"),
     ],
 )

@@ -218,3 +218,45 @@ def test_several_targets_and_wrong_names_are_refused():
         cast_ballots([model], X)
     with pytest.raises(FedlabError, match="2 names"):
         cast_ballots([Stub([0], [0] * 3)] * 2, X, ["A"])
+
+
+def test_an_organisation_that_has_not_answered_abstains():
+    """None for a model is an abstention on every record, without classes of its own; none at all is refused."""
+    model = DecisionTreeClassifier().fit(X, ["a", "b", "b"])
+    ballots = cast_ballots([None, model], X, class_counts=[None, [1, 2]])
+    assert ballots.labels.tolist() == [[-1, -1, -1], [0, 1, 1]]
+    assert ballots.probabilities[0].tolist() == [[0, 0]] * 3
+    assert ballots.class_counts.tolist() == [[0, 0], [1, 2]]
+    with pytest.raises(FedlabError, match="no organisation has answered"):
+        cast_ballots([None], X)
+
+
+def test_class_counts_follow_the_models_own_order():
+    """Counts stand in the order of each model's classes, and are moved to the columns of the union."""
+    models = [Stub(["b", "a"], ["a"] * 3), Stub(["c", "b"], ["c"] * 3)]
+    counts = cast_ballots(models, X, class_counts=[[5, 2], [7, 1]]).class_counts
+    assert counts.tolist() == [[2, 5, 0], [0, 1, 7]]
+    with pytest.raises(FedlabError, match="one row for each of 2 models; got 1"):
+        cast_ballots(models, X, class_counts=[[5, 2]])
+    with pytest.raises(FedlabError, match="'organisation 2': 3 class counts for the 2 classes"):
+        cast_ballots(models, X, class_counts=[[5, 2], [1, 2, 3]])
+
+
+def test_certainty_for_a_model_without_probabilities():
+    """With one_hot a verdict counts as probability one; models that have probabilities keep theirs."""
+    tree = DecisionTreeClassifier().fit(X, ["a", "b", "b"])
+    ballots = cast_ballots([Stub(["b", "a"], ["a", "b", "a"]), tree], X, one_hot=True)
+    assert ballots.probabilities[0].tolist() == [[1, 0], [0, 1], [1, 0]]
+    assert np.array_equal(ballots.probabilities[1], tree.predict_proba(X))
+
+
+def test_threads_change_nothing():
+    """Several models asked at a time give the same bytes, and an error in a thread is the same error."""
+    rng = np.random.default_rng(3)
+    rows, target = rng.random((80, 3)), rng.choice(["a", "b"], 80)
+    models = [RandomForestClassifier(6, random_state=seed).fit(rows, target) for seed in range(5)]
+    one, three = cast_ballots(models, rows), cast_ballots(models, rows, n_jobs=3)
+    assert one.probabilities.tobytes() == three.probabilities.tobytes()
+    assert one.labels.tobytes() == three.labels.tobytes()
+    with pytest.raises(FedlabError, match="'organisation 2', record 1: predict said 7"):
+        cast_ballots([Stub([0, 1], [0, 1, 1]), Stub([0, 1], [0, 7, 1])], X, n_jobs=2)

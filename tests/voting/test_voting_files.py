@@ -15,13 +15,14 @@ FULL = Ballots(
     organisations=("Zürich", "B"),
     sizes=[3, 5],
     accuracies=[0.5, float("nan")],
+    class_counts=[[4, 6], [0, 30]],
 )
 
 
 def assert_equal(first, second):
     """Compare two ballots field by field, dtypes included."""
     assert first.organisations == second.organisations
-    for name in ("labels", "probabilities", "classes", "sizes", "accuracies"):
+    for name in ("labels", "probabilities", "classes", "sizes", "accuracies", "class_counts"):
         one, other = getattr(first, name), getattr(second, name)
         assert (one is None) == (other is None)
         if one is not None:
