@@ -8,7 +8,7 @@ import numpy as np
 
 from fedlab.files import plain
 from fedlab.partition.dealer import Dealer
-from fedlab.partition.skew import effective_number, gini, js_distance, total_variation
+from fedlab.partition.distances import effective_number, gini, label_distances, weighted_mean
 from fedlab.records.scan import Scan
 from fedlab.records.sources import suffix_of
 
@@ -78,22 +78,18 @@ def _organisations(scan: Scan, dealer: Dealer) -> list[str]:
 def _skew(counts: np.ndarray, classes: list[str]) -> dict[str, Any]:
     """Return the measures of `measure_skew` that follow from the rows of each class in each shard."""
     rows = counts.sum(axis=1)
-    pool = counts.sum(axis=0) / rows.sum()
-    shares = counts / rows[:, None]
-    js, tv = js_distance(shares, pool), total_variation(shares, pool)
+    distances = {name: label_distances(counts, name) for name in ("js", "hellinger", "tv")}
     per_organisation = [
         {
             "organisation": number + 1,
             "rows": rows[number],
-            "js": js[number],
-            "tv": tv[number],
+            **{name: of_each[number] for name, of_each in distances.items()},
             "class_counts": dict(zip(classes, counts[number], strict=True)),
         }
         for number in range(len(counts))
     ]
     return {
-        "js": np.average(js, weights=rows),
-        "tv": np.average(tv, weights=rows),
+        **{name: weighted_mean(of_each, rows) for name, of_each in distances.items()},
         "gini": gini(rows),
         "effective_organisations": effective_number(rows),
         "per_organisation": per_organisation,
