@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 import venv
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -45,19 +46,26 @@ PAIRS: list[tuple[str, str, dict[str, Any], str, dict[str, Any]]] = [
         {"num_classes_per_partition": 2, "partition_by": "Decade"},
     ),
 ]
-NEEDED: dict[str, dict[str, Any]] = {
-    "features": {"column": "Age"},
-    "kmeans": {"columns": ["Age", "BloodPressureLevel"]},
-    "site": {"column": "Decade"},
+# what schemes need that have options without a default, for n shards
+NEEDED: dict[str, Callable[[int, int], dict[str, Any]]] = {
+    "site": lambda n_rows, n_shards: {"column": f"Site{n_shards}"},
+    "grouped_sites": lambda n_rows, n_shards: {"column": "Ward"},
+    "feature": lambda n_rows, n_shards: {"column": "Age"},
+    "feature_groups": lambda n_rows, n_shards: {"column": "Ward"},
+    "class_distribution": lambda n_rows, n_shards: {"distribution": [[1 / n_shards] * 9] * n_shards},
+    "sizes": lambda n_rows, n_shards: {"sizes": [n_rows // n_shards] * n_shards},
+    "exponential": lambda n_rows, n_shards: {"rate": 10 / n_shards},
 }
+UNTIMED = {"from_file": "reads a file", "vertical": "copies no row"}
 
 
-def table(n_rows: int) -> Any:
-    """Return the cohort "synthetic" with a column of nine classes, the decade of age."""
+def table(n_rows: int, shard_counts: list[int]) -> Any:
+    """Return the cohort "synthetic" with a column of nine classes, the decade of age, and columns of sites."""
     from fedlab.records import load_records
 
-    records = load_records({"name": "synthetic", "n_rows": n_rows})
-    return records.frame.assign(Decade=records.frame["Age"] // 10)
+    frame = load_records({"name": "synthetic", "n_rows": n_rows}).frame
+    sites = {f"Site{number}": frame["PatientID"] % number for number in shard_counts}
+    return frame.assign(Decade=frame["Age"] // 10, Ward=frame["PatientID"] % 2000, **sites)
 
 
 def records_of(frame: Any, target: str) -> Any:
@@ -123,12 +131,15 @@ def compare(frame: Any, place: Path, n_shards: int, runs: int, peer_runs: int) -
     cases = [(pair[3], {"num_partitions": n_shards, **pair[4]}) for pair in pairs]
     theirs = peer_seconds(python, path, cases, peer_runs) if python else [[] for _ in cases]
     print(f"\nSeconds for {len(frame):,} rows over {n_shards} shards: median (least–greatest) of {runs} runs of fedlab")
-    print(f"and {peer_runs} of {PEER if python else 'flwr-datasets, which could not be installed'}.\n")
+    print(
+        f"and {peer_runs} of {PEER if python else 'flwr-datasets, which could not be installed'}. IidPartitioner does"
+    )
+    print("not shuffle: it names a stretch of rows.\n")
     print("| scheme | target | classes | fedlab s | flwr-datasets | its s | times as fast |")
     print("|---|---|---:|---:|---|---:|---:|")
     for (scheme, target, options, name, _), peer in zip(pairs, theirs, strict=True):
         own = fedlab_seconds(frame, target, scheme, n_shards, runs, **options)
-        ratio = f"{statistics.median(peer) / statistics.median(own):.0f}" if peer else ""
+        ratio = f"{statistics.median(peer) / statistics.median(own):.3g}" if peer else ""
         print(f"| {scheme} | {target} | {frame[target].nunique()} | {shown(own)} | {name} | {shown(peer)} | {ratio} |")
 
 
@@ -143,11 +154,15 @@ def every_scheme(frame: Any, shard_counts: list[int], runs: int) -> None:
     for scheme in SCHEMES:
         cells = []
         for n_shards in shard_counts:
+            if scheme in UNTIMED:
+                cells.append(UNTIMED[scheme])
+                continue
             wanted = None if scheme == "site" else n_shards
+            options = NEEDED[scheme](len(frame), n_shards) if scheme in NEEDED else {}
             try:
-                cells.append(shown(fedlab_seconds(frame, "Decade", scheme, wanted, runs, **NEEDED.get(scheme, {}))))
+                cells.append(shown(fedlab_seconds(frame, "Decade", scheme, wanted, runs, **options)))
             except FedlabError as error:
-                cells.append(f"not tried: {str(error).split(';')[0]}")
+                cells.append(f"refused: {str(error).split(';')[0]}")
         print(f"| {scheme} | {' | '.join(cells)} |", flush=True)
 
 
@@ -160,7 +175,7 @@ def main() -> None:
     parser.add_argument("--peer-runs", type=int, default=3)
     parser.add_argument("--no-peer", action="store_true", help="time fedlab alone")
     asked = parser.parse_args()
-    frame = table(int(asked.rows))
+    frame = table(int(asked.rows), asked.shards)
     print(machine())
     if not asked.no_peer:
         with tempfile.TemporaryDirectory() as place:
