@@ -131,10 +131,8 @@ def compare(frame: Any, place: Path, n_shards: int, runs: int, peer_runs: int) -
     cases = [(pair[3], {"num_partitions": n_shards, **pair[4]}) for pair in pairs]
     theirs = peer_seconds(python, path, cases, peer_runs) if python else [[] for _ in cases]
     print(f"\nSeconds for {len(frame):,} rows over {n_shards} shards: median (least–greatest) of {runs} runs of fedlab")
-    print(
-        f"and {peer_runs} of {PEER if python else 'flwr-datasets, which could not be installed'}. IidPartitioner does"
-    )
-    print("not shuffle: it names a stretch of rows.\n")
+    print(f"and {peer_runs} of {PEER if python else 'flwr-datasets, which could not be installed'}.")
+    print("IidPartitioner does not shuffle: it names a stretch of rows.\n")
     print("| scheme | target | classes | fedlab s | flwr-datasets | its s | times as fast |")
     print("|---|---|---:|---:|---|---:|---:|")
     for (scheme, target, options, name, _), peer in zip(pairs, theirs, strict=True):
