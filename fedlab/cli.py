@@ -135,18 +135,22 @@ def _bundled(name: str) -> Path:
     return inside if inside.is_dir() else PACKAGE.parent / name
 
 
+def _shown(parameters: dict[str, Any]) -> str:
+    """Return a run's parameters for people, without those that are not set."""
+    return ", ".join(f"{name}={value}" for name, value in parameters.items() if value not in (None, {}))
+
+
 def _print_plan(plan: Plan, folder: Path) -> None:
     from fedlab.sweep.store import RunStore
 
     store = RunStore(folder)
+    runs = [run for of_stage in plan.runs.values() for run in of_stage]
     cached = 0
-    for stage, runs in plan.runs.items():
-        for run in runs:
-            held = store.holds(run.stage, run.key)
-            cached += held
-            shown = ", ".join(f"{name}={value}" for name, value in run.parameters.items() if value not in (None, {}))
-            click.echo(f"{'cached' if held else 'to run':7} {stage:9} {run.key}  {shown}")
-    total = sum(len(runs) for runs in plan.runs.values())
+    for run in runs:
+        held = store.holds(run.stage, run.key)
+        cached += held
+        click.echo(f"{'cached' if held else 'to run':7} {run.stage:9} {run.key}  {_shown(run.parameters)}")
+    total = len(runs)
     click.echo(f"{len(plan.sweep.cells)} cells, {total} runs: {cached} cached, {total - cached} to run")
 
 
@@ -155,8 +159,9 @@ def _print_failures(failures: list[Outcome], skipped: int) -> None:
         return
     click.echo(f"\n{len(failures)} failed" + (f", {skipped} not tried since they need a failed one" if skipped else ""))
     for outcome in failures:
-        shown = ", ".join(f"{name}={value}" for name, value in outcome.parameters.items() if value not in (None, {}))
-        click.echo(f"  {outcome.stage} ({shown})\n    {outcome.error}\n    traceback: {outcome.notebook}")
+        click.echo(
+            f"  {outcome.stage} ({_shown(outcome.parameters)})\n    {outcome.error}\n    traceback: {outcome.notebook}"
+        )
     click.echo("")
 
 

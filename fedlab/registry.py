@@ -24,6 +24,18 @@ def is_import_path(name: str) -> bool:
     return bool(_PATH.match(name))
 
 
+def split_import_path(path: str) -> tuple[str, str]:
+    """Split an import path into the module and the attribute in it.
+
+    Examples
+    --------
+    >>> split_import_path("mymodule:my_rule"), split_import_path("sklearn.svm.SVC")
+    (('mymodule', 'my_rule'), ('sklearn.svm', 'SVC'))
+    """
+    module, _, attribute = path.partition(":") if ":" in path else path.rpartition(".")
+    return module, attribute
+
+
 def import_object(path: str, kind: str) -> Any:
     """Import the object that ``pkg.module:attr`` or ``pkg.module.Class`` names.
 
@@ -44,7 +56,7 @@ def import_object(path: str, kind: str) -> Any:
     FedlabError
         If the module cannot be imported or has no such attribute.
     """
-    module_name, _, attribute = path.partition(":") if ":" in path else path.rpartition(".")
+    module_name, attribute = split_import_path(path)
     # Last, so that a file of the user's cannot take the place of a library: where a sweep says his modules are.
     for folder in filter(None, os.environ.get("FEDLAB_IMPORT_FROM", "").split(os.pathsep)):
         if folder not in sys.path:

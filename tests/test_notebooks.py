@@ -15,7 +15,7 @@ from fedlab.pipeline.results import with_parameters
 from fedlab.pipeline.shards import make_partition
 from fedlab.pipeline.trained import centralised, train_partition
 from fedlab.pipeline.votes import evaluate
-from fedlab.sweep.graph import notebook_parameters
+from fedlab.sweep.keys import notebook_parameters
 from fedlab.voting import vote
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"

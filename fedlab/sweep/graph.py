@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from fedlab.errors import FedlabError
 from fedlab.files import canonical_json, sha256_file, sha256_text
 from fedlab.registry import is_import_path
-from fedlab.sweep.keys import code_cells, import_path_files, run_key, source_hash, versions
+from fedlab.sweep.keys import import_path_files, notebook_hashes, notebook_parameters, run_key, versions
 from fedlab.sweep.params import Cell, Sweep, import_paths
 
 if TYPE_CHECKING:
     from fedlab.records import Records
 
+T = TypeVar("T")
 STAGES = ("partition", "train", "vote")
 NOTEBOOKS = {
     "partition": "1_partition.ipynb",
@@ -72,6 +74,7 @@ def make_run(
     hashed: dict[str, Any] | None = None,
     modules: tuple[str, ...] = (),
     files: dict[str, str] | None = None,
+    hashes: dict[str, str] | None = None,
 ) -> Run:
     """Build a run and its key.
 
@@ -93,6 +96,8 @@ def make_run(
         Modules of the package that it finds by name (see `source_hash`).
     files : dict of str to str, optional
         See `Run`.
+    hashes : dict of str to str, optional
+        What `notebook_hashes` returned before; by default the notebook is read now.
 
     Returns
     -------
@@ -101,12 +106,11 @@ def make_run(
     inputs = inputs or {}
     parts = {
         "stage": stage,
-        "code": sha256_text(canonical_json(code_cells(notebook))),
         "parameters": parameters if hashed is None else hashed,
         "inputs": {name: run.key for name, run in inputs.items()},
         "outside": outside or {},
-        "source": source_hash(notebook, modules),
         "versions": versions(),
+        **(hashes or notebook_hashes(notebook, modules)),
     }
     return Run(stage, run_key(parts), notebook, parameters, inputs, parts, files or {}, modules)
 
@@ -175,15 +179,23 @@ def plan(sweep: Sweep, notebooks: Path) -> Plan:
 
 
 class _Builder:
-    """Builds runs, remembering what cells share: data fingerprints and each notebook's parameters."""
+    """Builds runs; what cells share (data, notebooks, own modules) is read once, so all keys are of one moment."""
 
     def __init__(self, sweep: Sweep, notebooks: Path) -> None:
         self.sweep = sweep
         self.notebooks = notebooks
-        self.accepted: dict[str, set[str]] = {}
-        self.data: dict[str, tuple[Any, str, Records]] = {}
-        self.sources: dict[str, list[Path]] = {}
-        self.possible: set[str] = set()
+        self.known: dict[Any, Any] = {}
+
+    def _once(self, key: Any, make: Callable[[], T]) -> T:
+        """Return what ``make`` gives, made once for all cells; what cannot be made is not tried again either."""
+        if key not in self.known:
+            try:
+                self.known[key] = make()
+            except FedlabError as error:
+                self.known[key] = error
+        if isinstance(self.known[key], FedlabError):
+            raise self.known[key]
+        return self.known[key]
 
     def vote(self, cell: Cell) -> Run:
         """Return the vote run of a cell, and with it all that it needs."""
@@ -231,8 +243,8 @@ class _Builder:
             "min_rows": cell.min_rows,
             "seed": cell.seed,
         }
-        # The other parameters of the notebook are the partition's own: a scheme's option must not take their place.
-        flat = self._parameters("partition") & {"alpha", "exponent", "fractions", "column"}
+        # A scheme's option must not take the place of the partition's own parameters.
+        flat = self._parameters("partition") - {*parameters, "scheme_options", "out_dir"}
         parameters |= {name: value for name, value in cell.scheme_options.items() if name in flat}
         rest = {name: value for name, value in cell.scheme_options.items() if name not in flat}
         if rest:
@@ -264,62 +276,53 @@ class _Builder:
         code: dict[str, str] = {}
         for path in paths:
             if is_import_path(path):
-                if path not in self.sources:
-                    self.sources |= import_path_files([path], [self.sweep.folder.resolve(), Path.cwd()])
-                hashes = [sha256_file(file) for file in self.sources[path]]
-                files |= {str(file): known for file, known in zip(self.sources[path], hashes, strict=True)}
-                code[path] = sha256_text(canonical_json(hashes))
-        if isinstance(parameters.get("data"), dict) and "path" in parameters["data"]:
-            files[parameters["data"]["path"]] = sha256_file(parameters["data"]["path"])
+                own = self._own_files(path)
+                files |= own
+                code[path] = sha256_text(canonical_json(list(own.values())))
         hashed = dict(parameters)
         if isinstance(hashed.get("data"), dict):
             hashed["data"] = {name: value for name, value in hashed["data"].items() if name != "path"}
+            files |= self._data_file(parameters["data"])
         notebook = self._notebook(stage)
-        return make_run(stage, notebook, parameters, inputs, (outside or {}) | code, hashed, modules, files)
+        read = self._once(("notebook", stage, modules), lambda: notebook_hashes(notebook, modules))
+        return make_run(stage, notebook, parameters, inputs, (outside or {}) | code, hashed, modules, files, read)
+
+    def _own_files(self, path: str) -> dict[str, str]:
+        """Return the files behind an import path and the SHA-256 of each."""
+
+        def hashed() -> dict[str, str]:
+            found = import_path_files([path], [self.sweep.folder.resolve(), Path.cwd()])[path]
+            return {str(file): sha256_file(file) for file in found}
+
+        return self._once(("own files", path), hashed)
+
+    def _data_file(self, data: dict[str, Any]) -> dict[str, str]:
+        """Return the file of the user's own data and its SHA-256; nothing for a cohort."""
+        path = data.get("path")
+        return {} if path is None else {path: self._once(("data file", path), lambda: sha256_file(path))}
 
     def _notebook(self, stage: str) -> Path:
         return self.notebooks / NOTEBOOKS[stage]
 
     def _parameters(self, stage: str) -> set[str]:
         """Return the names that a stage's notebook takes as parameters: papermill only warns of others."""
-        if stage not in self.accepted:
-            self.accepted[stage] = notebook_parameters(self._notebook(stage))
-        return self.accepted[stage]
+        return self._once(("parameters", stage), lambda: notebook_parameters(self._notebook(stage)))
 
     def _data(self, cell: Cell) -> tuple[Any, str, Records]:
         """Return a cell's data with absolute paths, its fingerprint, and the records."""
         from fedlab.records import data_fingerprint, load_records
 
-        text = canonical_json(cell.data)
-        if text not in self.data:
+        def read() -> tuple[Any, str, Records]:
             data = absolute_data(cell.data, self.sweep.folder)
-            self.data[text] = (data, data_fingerprint(data), load_records(data))
-        return self.data[text]
+            return data, data_fingerprint(data), load_records(data)
+
+        return self._once(("data", canonical_json(cell.data)), read)
 
     def _check_possible(self, cell: Cell, records: Records) -> None:
         """Cut the records as a cell asks, once for all seeds, so that what is impossible is known before any kernel."""
-        from fedlab.partition import split_records
-
         asked = {"data": cell.data, "holdout": cell.holdout, "n_shards": cell.n_shards, "min_rows": cell.min_rows}
         text = canonical_json(asked | {"scheme": cell.scheme, "options": cell.scheme_options})
-        if text in self.possible:
-            return
-        _check_size(cell, records)
-        try:
-            split_records(
-                records,
-                cell.scheme,
-                cell.n_shards,
-                holdout=cell.holdout,
-                min_rows=cell.min_rows,
-                seed=cell.seed,
-                **cell.scheme_options,
-            )
-        except TypeError as error:
-            raise FedlabError(
-                f"scheme {cell.scheme!r} cannot be called as scheme(records, n_shards, rng, **options): {error}"
-            ) from error
-        self.possible.add(text)
+        self._once(("possible", text), lambda: _try_split(cell, records))
 
 
 def _module_of(registry: Any, name: str) -> tuple[str, ...]:
@@ -328,6 +331,27 @@ def _module_of(registry: Any, name: str) -> tuple[str, ...]:
         return ()
     entry = registry.get(name)
     return (getattr(entry, "function", entry).__module__,)
+
+
+def _try_split(cell: Cell, records: Records) -> None:
+    """Cut the records as a cell asks, and say what is wrong where that cannot be done."""
+    from fedlab.partition import split_records
+
+    _check_size(cell, records)
+    try:
+        split_records(
+            records,
+            cell.scheme,
+            cell.n_shards,
+            holdout=cell.holdout,
+            min_rows=cell.min_rows,
+            seed=cell.seed,
+            **cell.scheme_options,
+        )
+    except TypeError as error:
+        raise FedlabError(
+            f"scheme {cell.scheme!r} cannot be called as scheme(records, n_shards, rng, **options): {error}"
+        ) from error
 
 
 def _check_size(cell: Cell, records: Records) -> None:
@@ -363,26 +387,3 @@ def absolute_data(data: Any, folder: Path) -> Any:
         f"data file {path} is not found (looked for {', '.join(str(candidate) for candidate in candidates)}); "
         "give its path relative to the params file, or an absolute one"
     )
-
-
-def notebook_parameters(notebook: Path) -> set[str]:
-    """Return the names assigned in a notebook's cell tagged ``parameters``.
-
-    Raises
-    ------
-    FedlabError
-        If there is no such cell.
-    """
-    import ast
-    import json
-
-    code_cells(notebook)
-    for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
-        if cell["cell_type"] == "code" and "parameters" in cell.get("metadata", {}).get("tags", []):
-            source = "".join(cell["source"])
-            targets: list[ast.expr] = []
-            for node in ast.parse(source).body:
-                targets += node.targets if isinstance(node, ast.Assign) else []
-                targets += [node.target] if isinstance(node, ast.AnnAssign) else []
-            return {target.id for target in targets if isinstance(target, ast.Name)}
-    raise FedlabError(f"{notebook} has no cell tagged 'parameters'; tag the one that sets its defaults")

@@ -13,7 +13,8 @@ from typing import Any
 
 import fedlab
 from fedlab.errors import FedlabError
-from fedlab.files import canonical_json, sha256_file, sha256_text
+from fedlab.files import canonical_json, read_json, sha256_file, sha256_text
+from fedlab.registry import split_import_path
 
 PACKAGE = Path(fedlab.__file__).parent
 # The libraries whose version can change a number or a byte of what a stage writes.
@@ -42,24 +43,45 @@ def versions() -> dict[str, str]:
     return found | {name: metadata.version(name) for name in LIBRARIES}
 
 
-def code_cells(notebook: Path) -> list[str]:
-    """Return the source of a notebook's code cells: prose and outputs change no result.
+def code_cells(notebook: Path, tag: str | None = None) -> list[str]:
+    """Return the source of a notebook's code cells, or of those with a tag: prose and outputs change no result.
 
     Raises
     ------
     FedlabError
         If the file is not a notebook.
     """
-    import json
-
     try:
-        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-        sources = [cell["source"] for cell in cells if cell["cell_type"] == "code"]
+        cells = [cell for cell in read_json(notebook)["cells"] if cell["cell_type"] == "code"]
+        chosen = [cell for cell in cells if tag is None or tag in cell.get("metadata", {}).get("tags", [])]
+        return ["".join(cell["source"]) for cell in chosen]
     except OSError as error:
         raise FedlabError(f"notebook {notebook} cannot be read: {error.strerror}") from error
     except (ValueError, KeyError, TypeError) as error:
         raise FedlabError(f"{notebook} is not a notebook (.ipynb, format 4): {error}") from error
-    return ["".join(source) if isinstance(source, list) else source for source in sources]
+
+
+def notebook_parameters(notebook: Path) -> set[str]:
+    """Return the names assigned in a notebook's cell tagged ``parameters``.
+
+    Raises
+    ------
+    FedlabError
+        If there is no such cell.
+    """
+    for source in code_cells(notebook, "parameters"):
+        targets: list[ast.expr] = []
+        for node in ast.parse(source).body:
+            targets += node.targets if isinstance(node, ast.Assign) else []
+            targets += [node.target] if isinstance(node, ast.AnnAssign) else []
+        return {target.id for target in targets if isinstance(target, ast.Name)}
+    raise FedlabError(f"{notebook} has no cell tagged 'parameters'; tag the one that sets its defaults")
+
+
+def notebook_hashes(notebook: Path, modules: tuple[str, ...] = ()) -> dict[str, str]:
+    """Return the two parts of a key that come from a notebook: its ``code``, and the ``source`` behind it."""
+    code = sha256_text(canonical_json(code_cells(notebook)))
+    return {"code": code, "source": source_hash(notebook, modules)}
 
 
 def source_hash(notebook: Path, modules: tuple[str, ...] = ()) -> str:
@@ -80,7 +102,7 @@ def source_hash(notebook: Path, modules: tuple[str, ...] = ()) -> str:
     names = set(modules)
     for source in code_cells(notebook):
         names |= _imported(_plain_python(source), "")
-    return _closure_hash(frozenset(names))
+    return sha256_text(canonical_json({str(file.relative_to(PACKAGE)): sha256_file(file) for file in closure(names)}))
 
 
 def _plain_python(source: str) -> str:
@@ -88,11 +110,6 @@ def _plain_python(source: str) -> str:
     from IPython.core.inputtransformer2 import TransformerManager
 
     return str(TransformerManager().transform_cell(source))
-
-
-@cache
-def _closure_hash(names: frozenset[str]) -> str:
-    return sha256_text(canonical_json({str(file.relative_to(PACKAGE)): sha256_file(file) for file in closure(names)}))
 
 
 def closure(names: Iterable[str]) -> set[Path]:
@@ -109,12 +126,13 @@ def closure(names: Iterable[str]) -> set[Path]:
     return files
 
 
-def _imported(source: str, package: str) -> set[str]:
+@cache
+def _imported(source: str, package: str) -> frozenset[str]:
     """Return the dotted names within `fedlab` that a source imports, at its top or inside functions."""
     try:
         tree = ast.parse(source)
     except SyntaxError:
-        return {"fedlab"}
+        return frozenset({"fedlab"})
     found: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -122,7 +140,7 @@ def _imported(source: str, package: str) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             base = _base(node, package)
             found |= {f"{base}.{name.name}" for name in node.names}
-    return {name for name in found if name == "fedlab" or name.startswith("fedlab.")}
+    return frozenset(name for name in found if name == "fedlab" or name.startswith("fedlab."))
 
 
 def _base(node: ast.ImportFrom, package: str) -> str:
@@ -179,7 +197,7 @@ def import_path_files(paths: Iterable[str], roots: Iterable[Path]) -> dict[str, 
     """
     found = {}
     for path in paths:
-        module = path.partition(":")[0] if ":" in path else path.rpartition(".")[0]
+        module, _ = split_import_path(path)
         try:
             spec = importlib.util.find_spec(module)
         except (ImportError, ValueError):

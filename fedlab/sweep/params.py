@@ -231,7 +231,8 @@ def _without(cells: dict[str, Cell], exclude: list[dict[str, Any]]) -> dict[str,
         for key in entry:
             if key not in _known_keys():
                 raise unknown_name("key of exclude", key, _known_keys())
-        found = [text for text, cell in cells.items() if _matches(cell, entry)]
+        wanted = {key: _values(key, value) for key, value in entry.items()}
+        found = [text for text, cell in cells.items() if _matches(cell, wanted)]
         if not found:
             raise FedlabError(f"exclude: {entry} matches no cell; mend its values, or take it out")
         for text in found:
@@ -276,12 +277,11 @@ def _depth(value: Any) -> int:
     return 1 + max(map(_depth, value), default=0) if isinstance(value, list) else 0
 
 
-def _matches(cell: Cell, entry: dict[str, Any]) -> bool:
-    """Say whether an ``exclude`` entry names this cell; a list in the entry means any of its values."""
+def _matches(cell: Cell, wanted: dict[str, list[Any]]) -> bool:
+    """Say whether a cell has, of each key of an ``exclude`` entry, one of the values."""
     has = cell.scheme_options | cell.model_dump()
     return all(
-        key in has and any(_same(cell, has[key], key, value) for value in _values(key, wanted))
-        for key, wanted in entry.items()
+        key in has and any(_same(cell, has[key], key, value) for value in values) for key, values in wanted.items()
     )
 
 

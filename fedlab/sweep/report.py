@@ -10,7 +10,8 @@ from fedlab.errors import FedlabError
 from fedlab.files import sha256_file, write_text
 from fedlab.sweep.collect import RESULTS
 from fedlab.sweep.execute import Outcome
-from fedlab.sweep.graph import make_run, notebook_parameters
+from fedlab.sweep.graph import make_run
+from fedlab.sweep.keys import notebook_parameters
 from fedlab.sweep.params import Sweep
 from fedlab.sweep.runner import make_job, run_jobs
 from fedlab.sweep.store import NOTEBOOK_FILE, RunStore
@@ -63,7 +64,6 @@ def _publish(run: Path, folder: Path, title: str) -> None:
     for file in sorted((run / FIGURES).iterdir()):
         shutil.copyfile(file, fresh / file.name)
     fresh.chmod(0o755)
-    withdraw(folder)
     try:
         fresh.rename(folder / FIGURES)
     except OSError:

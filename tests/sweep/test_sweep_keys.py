@@ -6,7 +6,8 @@ from tests_sweep_stubs import STUBS, write_notebook
 
 from fedlab.errors import FedlabError
 from fedlab.sweep import graph, keys
-from fedlab.sweep.graph import make_run, notebook_parameters, plan
+from fedlab.sweep.graph import make_run, plan
+from fedlab.sweep.keys import notebook_parameters
 from fedlab.sweep.params import parse_sweep
 
 NOTEBOOKS = keys.PACKAGE.parent / "notebooks"
@@ -54,7 +55,6 @@ def test_source_of_imported_modules_counts_and_other_source_does_not(tmp_path, m
     write_notebook(notebook, "x = 1", "%matplotlib inline\nfrom fedlab.room import thing")
 
     def source() -> str:
-        keys._closure_hash.cache_clear()
         return keys.source_hash(notebook)
 
     first = source()
@@ -62,7 +62,6 @@ def test_source_of_imported_modules_counts_and_other_source_does_not(tmp_path, m
     assert source() == first
     (package / "base.py").write_text("deep = 2\n")
     assert source() != first
-    keys._closure_hash.cache_clear()
 
 
 def _closure(name):
@@ -188,3 +187,20 @@ def test_a_notebook_must_take_what_the_sweep_sets(stubs):
     (stubs / "3_vote.ipynb").write_text(text)
     with pytest.raises(FedlabError, match="no cell tagged 'parameters'"):
         notebook_parameters(stubs / "3_vote.ipynb")
+
+
+def test_what_cells_share_is_read_once(stubs, tmp_path, monkeypatch):
+    """Twelve cells of one file: it is loaded and hashed once; a file that cannot be loaded is tried once."""
+    from fedlab import records
+
+    calls = []
+    load = records.load_records
+    monkeypatch.setattr(records, "load_records", lambda data: calls.append(data) or load(data))
+    content = {"n_shards": [2, 3], "rule": ["any", "soft"], "seed": [0, 1, 2]}
+    plan(parse_sweep(content), stubs)
+    assert len(calls) == 1
+    (tmp_path / "bad.csv").write_text("id,age,ill\n1,2,0\n1,3,1\n")
+    data = {"path": "bad.csv", "id": "id", "target": "ill"}
+    with pytest.raises(FedlabError, match="'id'"):
+        plan(parse_sweep(content | {"data": data}, folder=tmp_path), stubs)
+    assert len(calls) == 2
