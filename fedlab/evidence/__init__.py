@@ -14,11 +14,14 @@ from fedlab.evidence.intervals import Interval, bootstrap, interval_over_seeds, 
 from fedlab.evidence.metrics import METRICS, measure, measure_answers
 from fedlab.evidence.results import read_results
 from fedlab.evidence.sentences import summary_sentences
+from fedlab.evidence.skew_effect import BREAKS, MEASURES, skew_effect, skew_sentences
 from fedlab.evidence.summary import compare_with_centralised, summarise
 
 __all__ = [
+    "BREAKS",
     "CONTEXT",
     "MARGIN_BINS",
+    "MEASURES",
     "METRICS",
     "ROW_COLUMNS",
     "Answers",
@@ -38,6 +41,8 @@ __all__ = [
     "organisations_alone",
     "paired_difference",
     "read_results",
+    "skew_effect",
+    "skew_sentences",
     "summarise",
     "summary_sentences",
     "upper_triangle",

@@ -35,6 +35,7 @@ CONTEXT = (
     "skew_gini",
     "skew_effective",
     "skew_auc",
+    "skew_quality",
     "organisation_rows",
     "organisation_class_counts",
 )

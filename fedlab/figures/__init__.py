@@ -5,6 +5,7 @@ import pandas as pd
 from fedlab.errors import FedlabError
 from fedlab.figures.drawing import FIGURES, Drawing, save
 from fedlab.figures.organisations import agreement_map, bytes_sent, margins, who_holds_what
+from fedlab.figures.skew_effect import accuracy_by_skew
 from fedlab.figures.style import label_style, rule_style
 from fedlab.figures.vote import (
     accuracy_by_shards,
@@ -17,6 +18,7 @@ __all__ = [
     "FIGURES",
     "Drawing",
     "accuracy_by_shards",
+    "accuracy_by_skew",
     "agreement_map",
     "auc_by_shards",
     "bytes_sent",

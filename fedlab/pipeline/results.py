@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from fedlab.files import atomic_path, read_json
-from fedlab.pipeline.shards import make_partition
-from fedlab.pipeline.trained import centralised, train_partition
-from fedlab.pipeline.votes import VOTE, evaluate
+from fedlab.pipeline.here import sweep_here
+from fedlab.pipeline.votes import VOTE
 from fedlab.record import read_record
 
 
@@ -44,42 +43,25 @@ def results_of_vote(folder: Path | str) -> dict[str, Any]:
     return with_parameters(noted.pop("made_from"), read_record(folder), **noted)
 
 
-def small_results(path: Path | str) -> None:
-    """Write the results of a small sweep of the default cohort, made here without any notebook.
-
-    Parameters
-    ----------
-    path : Path or str
-        The CSV file to write: 2, 4 and 8 shards, four rules, seeds 0 and 1.
-    """
-    import tempfile
-
-    from fedlab.voting import vote
-
-    rows = []
-    with tempfile.TemporaryDirectory() as folder:
-        for seed in (0, 1):
-            central = None
-            for n_shards in (2, 4, 8):
-                place = Path(folder) / f"{n_shards}-{seed}"
-                make_partition(place / "shards", n_shards=n_shards, seed=seed)
-                trained = train_partition(place, place / "shards")
-                central = central or centralised(trained, Path(folder) / f"central-{seed}")
-                for rule in ("majority", "any", "soft", "weighted"):
-                    verdict = vote(trained.ballots, rule, positive=trained.about["positive"])
-                    measured = evaluate(trained, central, verdict, n_resamples=200, seed=seed)
-                    rows.append(with_parameters(trained.about["made_from"], measured, rule=rule))
-    _write(path, rows)
+SMALL = {
+    "n_shards": [2, 4, 8],
+    "rule": ["majority", "any", "soft", "weighted"],
+    "seed": [0, 1],
+    "n_resamples": 200,
+}
+"""What is swept where a figures notebook finds no results."""
 
 
-def results_or_default(results: Path | str) -> Path:
-    """Return a results file for the figures notebook.
+def results_or_default(results: Path | str, small: Any = SMALL) -> Path:
+    """Return a results file for a figures notebook.
 
     Parameters
     ----------
     results : Path or str
         A `results.csv`; or the folder of a vote taken by hand, whose one row is then written as `results.csv` in it;
         where there is neither, a small sweep is made and its `results.csv` written there.
+    small : mapping or list
+        The small sweep, as a params file would hold it.
 
     Returns
     -------
@@ -92,10 +74,8 @@ def results_or_default(results: Path | str) -> Path:
     if (path / VOTE).is_file():
         _write(table, [results_of_vote(path)])
     elif not table.is_file():
-        print(
-            f"no results in {results}: making a small sweep of nhefs; `fedlab sweep params/quick.yaml` makes a real one"
-        )
-        small_results(table)
+        print(f"no results in {results}: making a small sweep here; `fedlab sweep` with a params file makes a real one")
+        sweep_here(small, table)
     return table
 
 

@@ -165,11 +165,18 @@ def _about(partition: Partition, holdout: Records, cards: list[Card]) -> dict[st
             "data_bytes": partition.data_bytes,
             "model_bytes": sum(card.bytes for card in cards),
             **skew_summary(partition.meta["skew"]),
+            "skew_quality": _faulty_share(partition.meta),
             "organisation_rows": [entry["rows"] for entry in partition.meta["shards"]],
             "organisation_class_counts": counts,
             "classes": partition.meta["classes"],
         },
     }
+
+
+def _faulty_share(meta: dict[str, Any]) -> float:
+    """Return the share of the organisations' records that `quality` changed, by the kind of fault that changed most."""
+    rows = sum(entry["rows"] for entry in meta["shards"])
+    return max((sum(one["changed_rows"]) / rows for one in meta.get("quality", [])), default=0.0)
 
 
 def read_trained(folder: Path | str) -> TrainedSet:

@@ -157,15 +157,15 @@ def collect(plan: Plan, folder: Path) -> tuple[pandas.DataFrame, pandas.DataFram
             raise FedlabError(f"{vote.notebook.name} records {', '.join(taken)}, the name of a parameter; rename it")
         rows.append(first | in_order(measured))
         timings.append(first | _stage_seconds(store, vote) | seconds)
-    results = pd.DataFrame(_in_one_order(rows))
-    seconds_table = pd.DataFrame(_in_one_order(timings))
+    results = pd.DataFrame(in_one_order(rows))
+    seconds_table = pd.DataFrame(in_one_order(timings))
     for table, name in ((results, RESULTS), (seconds_table, TIMINGS)):
         with atomic_path(folder / name) as path:
             table.to_csv(path, index=False, lineterminator="\n")
     return results, seconds_table
 
 
-def _in_one_order(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def in_one_order(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Give all rows the same columns: parameters that only some cells have (`alpha`) stay among the parameters."""
     columns: list[str] = []
     for row in rows:
