@@ -14,6 +14,7 @@ import pandas as pd
 
 from fedlab.errors import FedlabError, unknown_name
 from fedlab.files import canonical_json, plain, read_json, sha256_file, write_json
+from fedlab.partition.sinks import clear_partials
 from fedlab.partition.skew import achieved_skew, class_counts, measure_skew
 from fedlab.partition.split import Split, organisation_names
 from fedlab.records import Records, Schema, column_kinds, read_table, write_table
@@ -319,6 +320,7 @@ def _make_room(folder: Path, names: list[str]) -> None:
                 f"{folder / name}: this file stands in the way and belongs to no partition here, so it is "
                 "not overwritten; choose another folder, or move it away"
             )
+    clear_partials(folder)
     write_json(folder / _JOURNAL, {"files": sorted(old | set(names))})
     (folder / _META).unlink(missing_ok=True)
     for name in old:
