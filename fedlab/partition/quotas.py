@@ -12,7 +12,7 @@ from fedlab.partition.checks import real_number
 from fedlab.partition.dealing import even_counts, largest_remainder
 from fedlab.partition.dials import dirichlet_from
 from fedlab.partition.registry import SCHEMES
-from fedlab.partition.repair import _levelled
+from fedlab.partition.repair import levelled
 from fedlab.partition.schemes.label import dirichlet_shares
 from fedlab.partition.schemes.size import check_total, exponential_shares, lognormal_shares, power_shares
 
@@ -197,7 +197,7 @@ def repaired(quotas: np.ndarray, min_rows: int, rng: np.random.Generator) -> tup
     if not moved:
         return quotas, 0
     quotas = quotas.copy()
-    gives = rows - _levelled(rows, moved)
+    gives = rows - levelled(rows, moved)
     given = np.zeros(len(quotas), dtype=np.int64)
     for shard in np.flatnonzero(gives):
         taken = _drawn(quotas[:, shard], int(gives[shard]), rng)

@@ -108,17 +108,17 @@ def stream_partition(
     folder = Path(out_dir)
     names = [f"data_part{number + 1}.{format}" for number in range(dealer.n_shards)]
     names += [f"holdout.{format}"] if dealer.n_held else []
-    if scan.path.resolve().parent == folder.resolve() and store._FILE_NAME.fullmatch(scan.path.name):
+    if scan.path.resolve().parent == folder.resolve() and store.FILE_NAME.fullmatch(scan.path.name):
         raise FedlabError(
             f"{scan.path}: the file to split is itself named like a shard in {folder}; choose another out"
         )
-    store._make_room(folder, names)
+    store.make_room(folder, names)
     paths = [folder / name for name in names]
     with all_or_nothing(folder, paths):
         written = _write(scan, dealer, paths, format, _watching(progress, "writing"))
         meta = describe(scan, dealer, format, names, written)
-        write_json(folder / store._META, meta)
-    (folder / store._JOURNAL).unlink()
+        write_json(folder / store.META, meta)
+    (folder / store.JOURNAL).unlink()
     return store.Partition(folder, meta)
 
 
