@@ -153,9 +153,7 @@ def every_scheme(frame: Any, shard_counts: list[int], runs: int, only: list[str]
     from fedlab.errors import FedlabError
     from fedlab.partition import SCHEMES
 
-    print(
-        "\n`from_file` reads its file, by identifier, in the first run (the greatest time); later runs find it in memory."
-    )
+    print("\n`from_file` reads its file, by identifier, in the first run; later runs find its text in memory.")
     print(f"`vertical` splits over {FEATURES} organisations, one for each feature.")
     print(f"\nEvery scheme of fedlab, target Decade, {len(frame):,} rows, median (least–greatest) of {runs} runs.\n")
     print(f"| scheme | {' | '.join(f'{n:,} shards: s' for n in shard_counts)} |")
