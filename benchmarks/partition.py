@@ -56,7 +56,7 @@ NEEDED: dict[str, Callable[[int, int], dict[str, Any]]] = {
     "sizes": lambda n_rows, n_shards: {"sizes": [n_rows // n_shards] * n_shards},
     "exponential": lambda n_rows, n_shards: {"rate": 10 / n_shards},
 }
-UNTIMED = {"from_file": "reads a file", "vertical": "copies no row"}
+FEATURES = 3  # of the table: as many organisations as `vertical` can make
 
 
 def table(n_rows: int, shard_counts: list[int]) -> Any:
@@ -141,26 +141,35 @@ def compare(frame: Any, place: Path, n_shards: int, runs: int, peer_runs: int) -
         print(f"| {scheme} | {target} | {frame[target].nunique()} | {shown(own)} | {name} | {shown(peer)} | {ratio} |")
 
 
-def every_scheme(frame: Any, shard_counts: list[int], runs: int) -> None:
-    """Print the seconds of every scheme that needs no file."""
+def assignment(frame: Any, n_shards: int, folder: Path) -> Path:
+    """Write who holds which row, for the scheme `from_file`, and return the file."""
+    from fedlab.partition import export_assignment, split_records
+
+    return export_assignment(split_records(records_of(frame, "Decade"), "iid", n_shards, 0), folder / "who.csv")
+
+
+def every_scheme(frame: Any, shard_counts: list[int], runs: int, only: list[str] | None) -> None:
+    """Print the seconds of every scheme, or of those named."""
     from fedlab.errors import FedlabError
     from fedlab.partition import SCHEMES
 
+    print("\n`from_file` reads its file, by identifier, in the first run; later runs find its text in memory.")
+    print(f"`vertical` splits over {FEATURES} organisations, one for each feature.")
     print(f"\nEvery scheme of fedlab, target Decade, {len(frame):,} rows, median (least–greatest) of {runs} runs.\n")
     print(f"| scheme | {' | '.join(f'{n:,} shards: s' for n in shard_counts)} |")
     print(f"|---|{'---:|' * len(shard_counts)}")
-    for scheme in SCHEMES:
+    for scheme in only or SCHEMES:
         cells = []
         for n_shards in shard_counts:
-            if scheme in UNTIMED:
-                cells.append(UNTIMED[scheme])
-                continue
-            wanted = None if scheme == "site" else n_shards
+            wanted = {"site": None, "vertical": FEATURES}.get(scheme, n_shards)
             options = NEEDED[scheme](len(frame), n_shards) if scheme in NEEDED else {}
-            try:
-                cells.append(shown(fedlab_seconds(frame, "Decade", scheme, wanted, runs, **options)))
-            except FedlabError as error:
-                cells.append(f"refused: {str(error).split(';')[0]}")
+            with tempfile.TemporaryDirectory() as place:
+                if scheme == "from_file":
+                    options = {"path": str(assignment(frame, n_shards, Path(place)))}
+                try:
+                    cells.append(shown(fedlab_seconds(frame, "Decade", scheme, wanted, runs, **options)))
+                except FedlabError as error:
+                    cells.append(f"refused: {str(error).split(';')[0]}")
         print(f"| {scheme} | {' | '.join(cells)} |", flush=True)
 
 
@@ -171,14 +180,15 @@ def main() -> None:
     parser.add_argument("--shards", type=int, nargs="+", default=[10, 1000])
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--peer-runs", type=int, default=3)
+    parser.add_argument("--schemes", nargs="+", help="time these alone, without the peer")
     parser.add_argument("--no-peer", action="store_true", help="time fedlab alone")
     asked = parser.parse_args()
     frame = table(int(asked.rows), asked.shards)
     print(machine())
-    if not asked.no_peer:
+    if not asked.no_peer and not asked.schemes:
         with tempfile.TemporaryDirectory() as place:
             compare(frame, Path(place), 10, asked.runs, asked.peer_runs)
-    every_scheme(frame, asked.shards, asked.runs)
+    every_scheme(frame, asked.shards, asked.runs, asked.schemes)
 
 
 if __name__ == "__main__":

@@ -149,7 +149,7 @@ def skew_sentences(results: pd.DataFrame, metric: str = "accuracy") -> list[str]
     sentences = []
     for (data, kind), rows in found[found["kind"] != "even"].groupby(["data", "kind"], sort=False):
         strongest = _records(rows[rows["setting"] == rows.sort_values("skew")["setting"].iloc[-1]])
-        head = f"{data}, {kind} skew ({measure_name(kind)} {strongest[0]['skew']:.2f})"
+        head = f"{data}, {kind_name(kind)} ({measure_name(kind)} {strongest[0]['skew']:.2f})"
         even = _records(found[(found["data"] == data) & (found["kind"] == "even")])
         sentences.append(f"{head}: {_verdicts(strongest)}. {_levels(strongest, even, metric)}")
     return sentences

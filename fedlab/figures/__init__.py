@@ -1,11 +1,14 @@
-"""Every figure, one function each: the results table in, a drawing out; no pyplot, no global state."""
+"""Every figure, one function each: the results table (or a partition) in, a drawing out; no pyplot, no global state."""
 
 import pandas as pd
 
 from fedlab.errors import FedlabError
 from fedlab.figures.drawing import FIGURES, Drawing, save
-from fedlab.figures.organisations import agreement_map, bytes_sent, margins, who_holds_what
+from fedlab.figures.holdings import class_heatmap, draw_partition, size_bars, who_holds_what
+from fedlab.figures.organisations import agreement_map, bytes_sent, margins
+from fedlab.figures.ridgelines import feature_ridgelines
 from fedlab.figures.skew_effect import accuracy_by_skew
+from fedlab.figures.skews import draw_skew, skew_by_alpha
 from fedlab.figures.style import label_style, rule_style
 from fedlab.figures.vote import (
     accuracy_by_shards,
@@ -22,13 +25,19 @@ __all__ = [
     "agreement_map",
     "auc_by_shards",
     "bytes_sent",
+    "class_heatmap",
     "difference_from_centralised",
     "draw_all",
+    "draw_partition",
+    "draw_skew",
+    "feature_ridgelines",
     "label_style",
     "margins",
     "rule_by_shards",
     "rule_style",
     "save",
+    "size_bars",
+    "skew_by_alpha",
     "who_holds_what",
 ]
 

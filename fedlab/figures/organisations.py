@@ -1,4 +1,4 @@
-"""Figures of who takes part: rows and classes held, agreement, clear verdicts, bytes kept and sent."""
+"""Figures of who takes part: agreement, clear verdicts, bytes kept and sent."""
 
 from typing import Any
 
@@ -10,10 +10,12 @@ from fedlab.evidence import MARGIN_BINS, from_upper_triangle
 from fedlab.evidence.results import in_order
 from fedlab.evidence.sentences import seeds_text
 from fedlab.figures.drawing import Drawing, figure, panels, wrapped
-from fedlab.figures.style import BLACK, CLASS_COLOURS, HATCHES, ORANGE, SKY, text_on
+from fedlab.figures.style import BLACK, ORANGE, SKY, text_on
 from fedlab.figures.tables import (
     MOST_ORGANISATIONS,
     bytes_text,
+    cell_title,
+    one_seed,
     organisation_names,
     prepared,
     read_list,
@@ -23,62 +25,7 @@ from fedlab.figures.tables import (
     shown_shards,
 )
 
-# What a model is does not change who holds what.
-_NOT_OF_PARTITION = ("model", "format", "test_size")
 _NUMBERS_UP_TO = 8
-
-
-@figure("who_holds_what")
-def who_holds_what(results: pd.DataFrame) -> Drawing:
-    """Draw rows and classes of every organisation as stacked bars, for one cell of each setting.
-
-    Parameters
-    ----------
-    results : DataFrame
-        The results table.
-
-    Returns
-    -------
-    Drawing
-        The figure.
-
-    Raises
-    ------
-    FedlabError
-        If ``organisation_class_counts`` or ``classes`` is missing or empty.
-    """
-    table = prepared(results, "organisation_class_counts", "classes", ignore=_NOT_OF_PARTITION)
-    chosen = representative(table, "organisation_class_counts")
-    counts = [np.array(read_list(row, "organisation_class_counts"), dtype=float) for _, row in chosen]
-    classes = in_order(str(name) for _, row in chosen for name in read_list(row, "classes"))
-    most = max(len(held) for held in counts)
-    made, axes = panels(len(chosen), 4.3, 1.3 + 0.2 * min(most, 40), sharey=False)
-    for ax, (setting, row), held in zip(axes, chosen, counts, strict=True):
-        left = np.zeros(len(held))
-        for name, rows in zip(read_list(row, "classes"), held.T, strict=True):
-            place = classes.index(str(name))
-            ax.barh(
-                np.arange(len(held)), rows, left=left, color=CLASS_COLOURS[place % 7], hatch=HATCHES[place %
-                7], edgecolor=BLACK, linewidth=0.4, height=0.8,
-            )  # fmt: skip
-            left += rows
-        ax.set_ylim(len(held) - 0.4, -0.6)
-        if len(held) <= 2 * MOST_ORGANISATIONS:
-            ax.set_yticks(range(len(held)), organisation_names(row, len(held)))
-        ax.set_ylabel("organisation")
-        ax.set_xlabel("rows (patient records)")
-        ax.set_title(wrapped(_cell_title(setting, row), 40))
-        ax.grid(axis="y", visible=False)
-    made.legend(handles=_class_handles(classes), title="class", loc="outside right upper")
-    sizes = [held.sum(axis=1) for held in counts]
-    least, greatest = min(rows.min() for rows in sizes), max(rows.max() for rows in sizes)
-    return Drawing(
-        made,
-        "Who holds what: rows of each organisation by class. One cell is drawn for each setting: the "
-        f"greatest number of organisations up to {MOST_ORGANISATIONS}, {_one_seed(chosen)}, no interval.",
-        f"Stacked bars of the rows of {most} organisations in {len(classes)} classes; an organisation holds "
-        f"{least:.0f} to {greatest:.0f} rows.",
-    )
 
 
 @figure("agreement")
@@ -105,14 +52,14 @@ def agreement_map(results: pd.DataFrame) -> Drawing:
             ax.set_yticks(range(len(matrix)), names)
         ax.set_xlabel("organisation")
         ax.set_ylabel("organisation")
-        ax.set_title(wrapped(_cell_title(setting, row)))
+        ax.set_title(wrapped(cell_title(setting, row)))
         ax.grid(visible=False)
     if image is not None:
         made.colorbar(image, ax=axes, label="share of holdout records on which\nboth say the same (0 to 1)")
     return Drawing(
         made,
         "Agreement between organisations: the share of holdout records on which the models of two "
-        f"organisations say the same. One cell is drawn for each setting, {_one_seed(chosen)}, no interval.",
+        f"organisations say the same. One cell is drawn for each setting, {one_seed(chosen)}, no interval.",
         f"Heat map of agreement between {len(matrices[0])} organisations, lowest {low:.2f}.",
     )
 
@@ -214,22 +161,6 @@ def bytes_sent(results: pd.DataFrame) -> Drawing:
         f"times the bytes of the data.{note}",
         f"Grouped bars of bytes per number of organisations: models take {times} times as many as data.",
     )
-
-
-def _cell_title(setting: str, row: dict[str, Any]) -> str:
-    return ", ".join(filter(None, [setting, f"{row['n_shards']:g} organisations"]))
-
-
-def _one_seed(chosen: list[tuple[str, dict[str, Any]]]) -> str:
-    seeds = in_order(f"{row['seed']:g}" for _, row in chosen if "seed" in row)
-    return f"1 seed ({', '.join(seeds)})" if seeds else "1 seed"
-
-
-def _class_handles(classes: list[str]) -> list[Patch]:
-    return [
-        Patch(facecolor=CLASS_COLOURS[i % 7], hatch=HATCHES[i % 7], edgecolor=BLACK, linewidth=0.4, label=name)
-        for i, name in enumerate(classes)
-    ]
 
 
 def _matrix(values: list[Any]) -> np.ndarray:

@@ -8,7 +8,7 @@ from matplotlib.lines import Line2D
 
 from fedlab.evidence import MEASURES, skew_effect
 from fedlab.evidence.results import in_order
-from fedlab.evidence.skew_effect import measure_name
+from fedlab.evidence.skew_effect import kind_name, measure_name
 from fedlab.figures.drawing import Drawing, figure, panels, wrapped
 from fedlab.figures.style import BLACK, GREY, label_style
 from fedlab.figures.tables import interval_text
@@ -45,7 +45,7 @@ def accuracy_by_skew(results: pd.DataFrame) -> Drawing:
         of_data = found[found["data"] == name]
         for ax, kind in zip(own, kinds, strict=True):
             _panel(ax, of_data, kind, labels)
-            ax.set_title(wrapped(f"{name}: {kind}" if len(data) > 1 else kind, 30))
+            ax.set_title(wrapped(f"{name}: {kind_name(kind)}" if len(data) > 1 else kind_name(kind), 30))
         _same_height(own, of_data)
         own[0].set_ylabel("accuracy on the holdout (0 to 1)")
     for ax, kind in zip(axes[-len(kinds) :], kinds, strict=True):

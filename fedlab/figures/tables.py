@@ -13,6 +13,8 @@ from fedlab.evidence.sentences import seeds_text
 
 MAX_PANELS = 6
 MOST_ORGANISATIONS = 20
+# what a model is does not change who holds what
+NOT_OF_PARTITION = ("model", "format", "test_size")
 METRIC_NAMES = {"accuracy": "accuracy", "roc_auc": "ROC AUC"}
 
 
@@ -104,6 +106,17 @@ def organisation_names(row: dict[str, Any], count: int) -> list[str]:
     held = read_list(row, "organisations") if isinstance(row.get("organisations"), str) else []
     names = [str(name) for name in held] if len(held) == count else [str(number + 1) for number in range(count)]
     return [name if len(name) <= 22 else name[:21] + "…" for name in names]
+
+
+def cell_title(setting: str, row: dict[str, Any]) -> str:
+    """Name the cell that a panel shows: its setting and number of organisations."""
+    return ", ".join(filter(None, [setting, f"{row['n_shards']:g} organisations"]))
+
+
+def one_seed(chosen: list[tuple[str, dict[str, Any]]]) -> str:
+    """Say which seeds the cells that are drawn have, as captions do."""
+    seeds = in_order(f"{row['seed']:g}" for _, row in chosen if "seed" in row)
+    return f"1 seed ({', '.join(seeds)})" if seeds else "1 seed"
 
 
 def bytes_text(count: float) -> str:

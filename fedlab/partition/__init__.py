@@ -16,6 +16,7 @@ from fedlab.partition.registry import (
     shards_determined_by,
 )
 from fedlab.partition.skew import measure_skew, skew_summary, skew_table
+from fedlab.partition.skew_curve import skew_over
 from fedlab.partition.split import Split, split_records
 from fedlab.partition.store import Partition, read_partition, write_partition
 from fedlab.partition.streaming import stream_partition
@@ -37,6 +38,7 @@ __all__ = [
     "scheme_options",
     "scheme_traits",
     "shards_determined_by",
+    "skew_over",
     "skew_summary",
     "skew_table",
     "split_records",

@@ -12,7 +12,6 @@ import yaml
 from fedlab.errors import FedlabError
 from fedlab.partition.quotas import refuse_unstreamed
 from fedlab.partition.registry import check_options
-from fedlab.partition.sinks import clear_partials
 from fedlab.partition.split import split_records
 from fedlab.partition.store import Partition, write_partition
 from fedlab.partition.streaming import Progress, stream_partition
@@ -89,7 +88,6 @@ def partition_file(
         keys |= parse_options([f"positive={keys['positive']}"])
     complete = parse_options(options)
     if in_memory:
-        clear_partials(out)
         records = load_records({"path": str(path), **keys})
         made = write_partition(split_records(records, scheme, **asked, **complete), out, format)
     else:

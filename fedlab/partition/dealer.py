@@ -9,6 +9,7 @@ import numpy as np
 from fedlab.errors import FedlabError
 from fedlab.partition.permutation import Permutations
 from fedlab.partition.quotas import QUOTAS, check_pool, holdout_quotas, repaired
+from fedlab.partition.registry import SCHEMES, traits_of
 from fedlab.records.scan import Scan
 from fedlab.seeds import rng
 
@@ -64,7 +65,15 @@ class Dealer:
 
     def _plan(self, classes: np.ndarray) -> None:
         quotas = QUOTAS[self.scheme](classes, self.n_shards, rng(self.seed, "partition"), **self.options)
-        quotas, self.moved = repaired(quotas, self.min_rows, rng(self.seed, "partition", "repair"))
+        if traits_of(SCHEMES.get(self.scheme)).repaired:
+            quotas, self.moved = repaired(quotas, self.min_rows, rng(self.seed, "partition", "repair"))
+        elif quotas.sum(axis=0).min() < self.min_rows:
+            number = int(np.argmin(quotas.sum(axis=0)))
+            raise FedlabError(
+                f"scheme {self.scheme!r} leaves organisation {number + 1} of {self.n_shards} with "
+                f"{quotas[:, number].sum()} rows, fewer than min_rows={self.min_rows}, and rows are not moved between "
+                "its organisations; give a smaller min_rows"
+            )
         totals = quotas.sum(axis=1)
         self._by_class = len(quotas) > 1
         self._starts = np.concatenate([[0], np.cumsum(totals)])
@@ -89,10 +98,10 @@ class Dealer:
         return len(sites)
 
     def _shard_count(self, n_shards: int | None) -> int:
-        fractions = self.options.get("fractions")
-        if n_shards is None and fractions is None:
+        listed = self.options.get("fractions", self.options.get("sizes"))  # one for each organisation
+        if n_shards is None and listed is None:
             raise FedlabError(f"scheme {self.scheme!r} needs n_shards, the number of organisations; got none")
-        wanted = len(fractions or ()) if n_shards is None else n_shards
+        wanted = len(() if listed is None else listed) if n_shards is None else n_shards
         if wanted > _MOST_SHARDS:
             raise FedlabError(f"n_shards is {wanted}; give at most {_MOST_SHARDS}")
         return wanted

@@ -10,9 +10,11 @@ import numpy as np
 from fedlab.errors import FedlabError
 from fedlab.partition.checks import real_number
 from fedlab.partition.dealing import even_counts, largest_remainder
+from fedlab.partition.dials import dirichlet_from
 from fedlab.partition.registry import SCHEMES
-from fedlab.partition.repair import _levelled
+from fedlab.partition.repair import levelled
 from fedlab.partition.schemes.label import dirichlet_shares
+from fedlab.partition.schemes.size import check_total, exponential_shares, lognormal_shares, power_shares
 
 Quotas = Callable[..., np.ndarray]
 
@@ -97,17 +99,32 @@ def _quantity(
 ) -> np.ndarray:
     if fractions is not None and len(fractions) != n_shards:
         raise FedlabError(f"{len(fractions)} fractions make {len(fractions)} organisations, got n_shards={n_shards}")
-    shares = np.exp(-exponent * np.log(np.arange(1, n_shards + 1))) if fractions is None else fractions
+    return _in_shares(power_shares(n_shards, -exponent) if fractions is None else fractions, totals)
+
+
+def _sizes(totals: np.ndarray, n_shards: int, rng: np.random.Generator, sizes: Any) -> np.ndarray:
+    check_total(sizes, n_shards, int(totals.sum()))
+    return np.array([sizes], dtype=np.int64)
+
+
+def _in_shares(shares: Any, totals: np.ndarray) -> np.ndarray:
+    """Share all rows out, whatever their class."""
     return largest_remainder(np.asarray(shares, dtype=float), totals.sum(keepdims=True))
 
 
 # Each takes the rows of each class and returns an int array (n_strata, n_shards): of one stratum, all rows, or of
-# one for each class.
+# one for each class. Each draws from the generator what its scheme draws first in memory: sizes are then the same.
 QUOTAS: dict[str, Quotas] = {
     "iid": _iid,
     "stratified": _stratified,
     "quantity": _quantity,
     "dirichlet": _dirichlet,
+    "linear": lambda totals, n, rng: _in_shares(power_shares(n, 1), totals),
+    "square": lambda totals, n, rng: _in_shares(power_shares(n, 2), totals),
+    "exponential": lambda totals, n, rng, rate: _in_shares(exponential_shares(n, rate), totals),
+    "lognormal": lambda totals, n, rng, sigma: _in_shares(lognormal_shares(sigma, rng.standard_normal(n)), totals),
+    "dirichlet_sizes": lambda totals, n, rng, alpha: _in_shares(dirichlet_from(alpha, rng.random(n)), totals),
+    "sizes": _sizes,
 }
 STREAMED = (*QUOTAS, "site")
 
@@ -180,7 +197,7 @@ def repaired(quotas: np.ndarray, min_rows: int, rng: np.random.Generator) -> tup
     if not moved:
         return quotas, 0
     quotas = quotas.copy()
-    gives = rows - _levelled(rows, moved)
+    gives = rows - levelled(rows, moved)
     given = np.zeros(len(quotas), dtype=np.int64)
     for shard in np.flatnonzero(gives):
         taken = _drawn(quotas[:, shard], int(gives[shard]), rng)

@@ -84,7 +84,7 @@ def repair(shards: np.ndarray, units: Units, n_shards: int, min_rows: int, rng: 
 
 def _move_rows(shards: np.ndarray, rows: np.ndarray, min_rows: int, order: np.ndarray) -> np.ndarray:
     lacks = np.maximum(min_rows - rows, 0)
-    gives = rows - _levelled(rows, int(lacks.sum()))
+    gives = rows - levelled(rows, int(lacks.sum()))
     by_shard = order[np.argsort(shards[order], kind="stable")]
     place_in_shard = np.arange(len(shards)) - np.repeat(np.cumsum(rows) - rows, rows)
     moved = by_shard[place_in_shard < np.repeat(gives, rows)]
@@ -93,7 +93,7 @@ def _move_rows(shards: np.ndarray, rows: np.ndarray, min_rows: int, order: np.nd
     return repaired
 
 
-def _levelled(rows: np.ndarray, n_taken: int) -> np.ndarray:
+def levelled(rows: np.ndarray, n_taken: int) -> np.ndarray:
     """Return the sizes after `n_taken` rows have been taken, one by one, always from the (first) largest."""
     low, high = 0, int(rows.max())
     while low < high:  # the least level that can be reached: capping all sizes at it takes no more than n_taken

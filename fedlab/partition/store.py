@@ -14,14 +14,15 @@ import pandas as pd
 
 from fedlab.errors import FedlabError, unknown_name
 from fedlab.files import canonical_json, plain, read_json, sha256_file, write_json
+from fedlab.partition.sinks import clear_partials
 from fedlab.partition.skew import achieved_skew, class_counts, measure_skew
 from fedlab.partition.split import Split, organisation_names
 from fedlab.records import Records, Schema, column_kinds, read_table, write_table
 
 FORMATS = ("csv", "csv.gz", "parquet")
-_META = "partition.json"
-_JOURNAL = ".partition-writing.json"  # the files that a writer that was killed may have left
-_FILE_NAME = re.compile(r"(data_part[1-9]\d*|holdout)\.(csv|csv\.gz|parquet)")
+META = "partition.json"
+JOURNAL = ".partition-writing.json"  # the files that a writer that was killed may have left
+FILE_NAME = re.compile(r"(data_part[1-9]\d*|holdout)\.(csv|csv\.gz|parquet)")
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,11 +111,11 @@ class Partition:
     def _read(self, entry: dict[str, Any]) -> Records:
         path = self.dir / entry["file"]
         if not path.is_file():
-            raise FedlabError(f"{path}: {_META} lists this file, but it is missing; write the partition again")
+            raise FedlabError(f"{path}: {META} lists this file, but it is missing; write the partition again")
         if sha256_file(path) != entry["sha256"]:
             raise FedlabError(
                 f"{path}: the file has been changed since it was written (its SHA-256 is not the one in "
-                f"{_META}); write the partition again"
+                f"{META}); write the partition again"
             )
         schema = self._schema_of(entry)
         read = read_table(path, schema, part=True, kinds=self.meta["kinds"] | entry.get("kinds", {})).frame
@@ -173,13 +174,13 @@ def write_partition(split: Split, out_dir: Path | str, format: str = "csv", meas
     meta = _describe(split, format, measure)
     canonical_json(meta)  # what cannot be written must fail before anything old is removed
     entries = [*meta["shards"], *([meta["holdout"]] if meta["holdout"] else [])]
-    _make_room(folder, [entry["file"] for entry in entries])
+    make_room(folder, [entry["file"] for entry in entries])
     for entry, number in zip(entries, [*range(split.n_shards), -1], strict=False):
         path = folder / entry["file"]
         write_table((split.holdout if number < 0 else split.shard(number)).frame, path)
         entry |= {"bytes": path.stat().st_size, "sha256": sha256_file(path)}
-    write_json(folder / _META, meta)
-    (folder / _JOURNAL).unlink()
+    write_json(folder / META, meta)
+    (folder / JOURNAL).unlink()
     return Partition(folder, meta)
 
 
@@ -201,10 +202,8 @@ def read_partition(dir: Path | str) -> Partition:
         If the folder holds no partition.json (none was written, or not to the end), or one that is damaged.
     """
     folder = Path(dir)
-    if not (folder / _META).is_file():
-        raise FedlabError(
-            f"{folder}: no {_META} here, so this is no partition, or writing it was interrupted; write it"
-        )
+    if not (folder / META).is_file():
+        raise FedlabError(f"{folder}: no {META} here, so this is no partition, or writing it was interrupted; write it")
     return Partition(folder, _read_meta(folder))
 
 
@@ -306,21 +305,22 @@ def _with_dtypes(frame: pd.DataFrame, dtypes: dict[str, Any]) -> pd.DataFrame:
     return frame.astype(wanted)
 
 
-def _make_room(folder: Path, names: list[str]) -> None:
+def make_room(folder: Path, names: list[str]) -> None:
     """Remove an older partition from the folder; leave a journal of the files about to appear."""
     folder.mkdir(parents=True, exist_ok=True)
-    old = set(_listed(_read_meta(folder))) if (folder / _META).exists() else set()
-    if (folder / _JOURNAL).exists():
-        left = read_json(folder / _JOURNAL)["files"]
-        old |= {name for name in left if _FILE_NAME.fullmatch(name)}
+    old = set(_listed(_read_meta(folder))) if (folder / META).exists() else set()
+    if (folder / JOURNAL).exists():
+        left = read_json(folder / JOURNAL)["files"]
+        old |= {name for name in left if FILE_NAME.fullmatch(name)}
     for name in names:
         if name not in old and (folder / name).exists():
             raise FedlabError(
                 f"{folder / name}: this file stands in the way and belongs to no partition here, so it is "
                 "not overwritten; choose another folder, or move it away"
             )
-    write_json(folder / _JOURNAL, {"files": sorted(old | set(names))})
-    (folder / _META).unlink(missing_ok=True)
+    clear_partials(folder)
+    write_json(folder / JOURNAL, {"files": sorted(old | set(names))})
+    (folder / META).unlink(missing_ok=True)
     for name in old:
         (folder / name).unlink(missing_ok=True)
 
@@ -332,7 +332,7 @@ def _listed(meta: dict[str, Any]) -> list[str]:
 
 def _read_meta(folder: Path) -> dict[str, Any]:
     """Read partition.json; refuse one that is damaged or names files that are none of a partition's."""
-    path = folder / _META
+    path = folder / META
     try:
         meta = read_json(path)
         names = _listed(meta)
@@ -341,7 +341,7 @@ def _read_meta(folder: Path) -> dict[str, Any]:
         raise FedlabError(
             f"{path}: this is not a partition's description ({error!r}); write the partition again"
         ) from error
-    if not whole or not all(_FILE_NAME.fullmatch(name) for name in names):
+    if not whole or not all(FILE_NAME.fullmatch(name) for name in names):
         raise FedlabError(
             f"{path}: this is not a partition's description (its files or keys are not the ones that "
             "write_partition writes); write the partition again"

@@ -14,7 +14,7 @@ from fedlab.partition.checks import whole_number
 from fedlab.partition.dealer import Dealer
 from fedlab.partition.quotas import refuse_unstreamed
 from fedlab.partition.registry import check_options
-from fedlab.partition.sinks import LineSinks, TableSinks, all_or_nothing, clear_partials
+from fedlab.partition.sinks import LineSinks, TableSinks, all_or_nothing
 from fedlab.partition.streamed_meta import describe
 from fedlab.records import Schema, conversion
 from fedlab.records.blocks import BLOCK_BYTES, Watch
@@ -57,8 +57,9 @@ def stream_partition(
         The roles of its columns. A `group` does not stream.
     out_dir : Path or str
         The folder; it is created.
-    scheme : {"iid", "stratified", "quantity", "dirichlet", "site"}
-        The schemes that need no more than counts.
+    scheme : str
+        One that needs no more than counts: ``iid``, ``stratified``, ``quantity``, ``linear``, ``square``,
+        ``exponential``, ``lognormal``, ``dirichlet_sizes``, ``sizes``, ``dirichlet``, ``site``.
     n_shards, holdout, min_rows, seed
         As for `split_records`.
     format : {"csv", "csv.gz", "parquet"}
@@ -107,18 +108,17 @@ def stream_partition(
     folder = Path(out_dir)
     names = [f"data_part{number + 1}.{format}" for number in range(dealer.n_shards)]
     names += [f"holdout.{format}"] if dealer.n_held else []
-    if scan.path.resolve().parent == folder.resolve() and store._FILE_NAME.fullmatch(scan.path.name):
+    if scan.path.resolve().parent == folder.resolve() and store.FILE_NAME.fullmatch(scan.path.name):
         raise FedlabError(
             f"{scan.path}: the file to split is itself named like a shard in {folder}; choose another out"
         )
-    clear_partials(folder)
-    store._make_room(folder, names)
+    store.make_room(folder, names)
     paths = [folder / name for name in names]
     with all_or_nothing(folder, paths):
         written = _write(scan, dealer, paths, format, _watching(progress, "writing"))
         meta = describe(scan, dealer, format, names, written)
-        write_json(folder / store._META, meta)
-    (folder / store._JOURNAL).unlink()
+        write_json(folder / store.META, meta)
+    (folder / store.JOURNAL).unlink()
     return store.Partition(folder, meta)
 
 

@@ -96,13 +96,14 @@ def check_records(frame: pd.DataFrame, schema: Schema, source: Source, part: boo
     _check_identifier(frame, schema.id, source)
     for role, name in (("site", schema.site), ("group", schema.group)):
         if name is not None:
-            _check_complete(frame, name, f"{role} column", source, "fill it in, or remove those rows")
+            check_complete(frame, name, f"{role} column", source, "fill it in, or remove those rows")
     _check_target(frame, schema, source, part)
     for name in schema.features:
         _check_feature(frame, name, source, part)
 
 
-def _check_complete(frame: pd.DataFrame, name: str, kind: str, source: Source, fix: str) -> None:
+def check_complete(frame: pd.DataFrame, name: str, kind: str, source: Source, fix: str) -> None:
+    """Refuse a column with missing values, naming their rows."""
     bad = np.flatnonzero(frame[name].isna())
     if bad.size:
         raise source.error(
@@ -111,7 +112,7 @@ def _check_complete(frame: pd.DataFrame, name: str, kind: str, source: Source, f
 
 
 def _check_identifier(frame: pd.DataFrame, name: str, source: Source) -> None:
-    _check_complete(frame, name, "identifier column", source, "give every record an identifier of its own")
+    check_complete(frame, name, "identifier column", source, "give every record an identifier of its own")
     _check_types(frame, name, source)
     if frame[name].is_unique:
         return
@@ -132,7 +133,7 @@ def _check_target(frame: pd.DataFrame, schema: Schema, source: Source, part: boo
         "remove those rows; if a text such as None, NA or ? is meant as a class, rename it in the file "
         "(for example to 'none'), because it reads as missing"
     )
-    _check_complete(frame, name, "target column", source, fix)
+    check_complete(frame, name, "target column", source, fix)
     classes = check_classes(frame, name, source)
     if part:
         return
@@ -141,7 +142,7 @@ def _check_target(frame: pd.DataFrame, schema: Schema, source: Source, part: boo
         raise source.error(
             f"target column {name!r} holds one class only, {_plain(classes[0])!r}; give records of at least two classes"
         )
-    _check_positive(classes, schema, source)
+    check_positive(classes, schema, source)
 
 
 def check_classes(frame: pd.DataFrame, name: str, source: Source) -> np.ndarray:
@@ -162,7 +163,7 @@ def check_classes(frame: pd.DataFrame, name: str, source: Source) -> np.ndarray:
     if values.dtype == object:
         _check_spaces(frame, name, source)
     if values.dtype.kind == "f":
-        _check_finite(frame, name, source)
+        check_finite(frame, name, source)
         bad = np.flatnonzero(values != np.round(values))
         if bad.size:
             raise source.error(
@@ -184,7 +185,8 @@ def _check_spaces(frame: pd.DataFrame, name: str, source: Source) -> None:
         )
 
 
-def _check_positive(classes: np.ndarray, schema: Schema, source: Source) -> None:
+def check_positive(classes: np.ndarray, schema: Schema, source: Source) -> None:
+    """Refuse a positive class that the target does not hold."""
     positive, known = schema.positive, [_plain(value) for value in classes]
     if positive is None or positive in known:
         return
@@ -205,10 +207,11 @@ def _check_feature(frame: pd.DataFrame, name: str, source: Source, part: bool) -
     _check_types(frame, name, source)
     if not part:
         _check_unparsable(frame, name, source)
-    _check_finite(frame, name, source)
+    check_finite(frame, name, source)
 
 
-def _check_finite(frame: pd.DataFrame, name: str, source: Source) -> None:
+def check_finite(frame: pd.DataFrame, name: str, source: Source) -> None:
+    """Refuse a column of numbers with infinite ones, naming their rows."""
     if getattr(frame[name].dtype, "kind", "O") != "f":
         return
     bad = np.flatnonzero(np.isinf(frame[name].to_numpy()))

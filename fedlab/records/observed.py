@@ -69,7 +69,7 @@ class Observed:
             gaps = pc.sum(pc.is_null(column, nan_is_null=True), min_count=0).as_py()
         if gaps and required is not None:
             frame, rows = self._frame(column, first)
-            checks._check_complete(frame, self.name, required, rows, "fill it in, or remove those rows")
+            checks.check_complete(frame, self.name, required, rows, "fill it in, or remove those rows")
         self.missing = self.missing or gaps > 0
         self._held += len(column) - gaps
         return gaps
@@ -121,7 +121,7 @@ class Observed:
 
         if types.is_floating(column.type) and pc.any(pc.is_inf(column), min_count=0).as_py():
             frame, rows = self._frame(column, first)
-            checks._check_finite(frame, self.name, rows)
+            checks.check_finite(frame, self.name, rows)
         if not (types.is_string(column.type) or types.is_large_string(column.type)):
             self._numbers += 0 if types.is_boolean(column.type) else len(column) - gaps
             return

@@ -85,7 +85,7 @@ def read_table(
     source = Source(str(path), path if suffix_of(path) != ".parquet" else None)
     checks.check_header(header, schema.columns, source)
     frame = _read_parquet(path) if source.path is None else _read_csv(path, schema, source, kinds)
-    frame = _plain_dtypes(frame)
+    frame = plain_dtypes(frame)
     checks.check_records(frame, schema, source, part=part)
     about = {
         "source": path.name,
@@ -146,19 +146,20 @@ def _not_utf8(path: Path) -> FedlabError:
 def _read_csv(path: Path, schema: Schema, source: Source, kinds: Mapping[str, str] | None) -> pd.DataFrame:
     data = csv_bytes(path)
     known = {name: kind for name, kind in (kinds or {}).items() if kind != "int"}
-    frame = _parse(
+    frame = parse_csv(
         data,
         source,
         {name: {"float": "float64", "text": "str"}.get(kind, kind) for name, kind in known.items()},
     )
     checks.check_row_lengths(frame, source)
     if kinds is None:
-        return _keep_text(frame, data, schema, source)
+        return keep_text(frame, data, schema, source)
     whole = [name for name in frame.columns if kinds.get(name) == "int" and len(frame) == 0]
     return frame.astype(dict.fromkeys(whole, "int64"))
 
 
-def _parse(data: bytes, source: Source, dtype: dict[str, str], columns: list[str] | None = None) -> pd.DataFrame:
+def parse_csv(data: bytes, source: Source, dtype: dict[str, str], columns: list[str] | None = None) -> pd.DataFrame:
+    """Parse the bytes of a CSV file; what pandas cannot parse is an error that names the file."""
     # index_col=False: else pandas takes the first column for an index where rows have one value too many.
     try:
         with warnings.catch_warnings():
@@ -187,7 +188,7 @@ def _parse(data: bytes, source: Source, dtype: dict[str, str], columns: list[str
         ) from error
 
 
-def _keep_text(frame: pd.DataFrame, data: bytes, schema: Schema, source: Source) -> pd.DataFrame:
+def keep_text(frame: pd.DataFrame, data: bytes, schema: Schema, source: Source) -> pd.DataFrame:
     """Read again, as text, the columns whose values pandas would change by taking them for numbers."""
     padded = _PADDED.search(data) is not None
     keys = [name for name in (schema.id, schema.site, schema.group) if name is not None]
@@ -199,7 +200,7 @@ def _keep_text(frame: pd.DataFrame, data: bytes, schema: Schema, source: Source)
     ]
     if not again:
         return frame
-    text = _parse(data, source, dict.fromkeys(again, "str"), again)
+    text = parse_csv(data, source, dict.fromkeys(again, "str"), again)
     return frame.assign(**{name: _number_or_text(text[name], decimals=name not in keys) for name in again})
 
 
@@ -218,7 +219,7 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     return frame if isinstance(frame.index, pd.RangeIndex) else frame.reset_index()
 
 
-def _plain_dtypes(frame: pd.DataFrame) -> pd.DataFrame:
+def plain_dtypes(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the frame with int64, float64, bool and text columns only, as far as its values allow."""
     return pd.DataFrame({name: _plain_dtype(frame[name]) for name in frame.columns}, index=pd.RangeIndex(len(frame)))
 
@@ -265,7 +266,7 @@ def write_table(frame: pd.DataFrame, path: Path | str) -> None:
         with atomic_path(path) as temporary:
             frame.to_parquet(temporary, engine="pyarrow", index=False)
         return
-    _check_csv_text(frame, path)
+    check_csv_text(frame, path)
     # A float32 is written by its own shortest digits, which are another float64.
     wide = frame.astype({name: "float64" for name in frame.columns if frame[name].dtype == "float32"})
     with atomic_path(path) as temporary:
@@ -276,7 +277,8 @@ def write_table(frame: pd.DataFrame, path: Path | str) -> None:
             packed.write(wide.to_csv(index=False, lineterminator="\n").encode())
 
 
-def _check_csv_text(frame: pd.DataFrame, path: Path | str) -> None:
+def check_csv_text(frame: pd.DataFrame, path: Path | str) -> None:
+    """Refuse text that would not read back from CSV as it is."""
     for name in frame.columns:
         if isinstance(frame[name].dtype, np.dtype) and frame[name].dtype.kind in "iufb":
             continue

@@ -154,7 +154,7 @@ class Scan:
         self._count_cells(table, block.first)
         if self._to_csv and not self.is_csv:
             texts = [name for name in self.header if self.columns[name].kind == "text"]
-            reading._check_csv_text(table.select(texts).to_pandas(), self.path)
+            reading.check_csv_text(table.select(texts).to_pandas(), self.path)
 
     def _csv_table(self, block: Block) -> Any:
         """Return a block's columns: features in the narrowest kind so far, all others as text."""
@@ -247,7 +247,7 @@ class Scan:
                 f"target column {coder.name!r} holds one class only, {plain(classes)[0]!r}; give records of at least "
                 "two classes"
             )
-        checks._check_positive(classes, self.schema, self.source)
+        checks.check_positive(classes, self.schema, self.source)
 
     def _check_slips(self, coder: Coder) -> None:
         """Check that no text stands among classes that are numbers."""

@@ -103,7 +103,7 @@ def parse_slowly(block: Block, header: Sequence[str], source: Source) -> pd.Data
             )
     names = io.StringIO()
     csv.writer(names, lineterminator="\n").writerow(header)
-    return reading._parse(names.getvalue().encode() + block.data.to_pybytes(), source, {})
+    return reading.parse_csv(names.getvalue().encode() + block.data.to_pybytes(), source, {})
 
 
 def kind_of_series(column: pd.Series) -> str | None:
@@ -206,8 +206,8 @@ def typed_values(texts: Sequence[str], name: str, key: bool, source: Source) -> 
     frame = pd.DataFrame({name: list(texts), "\0": 1})
     data = frame.to_csv(index=False, lineterminator="\n").encode()
     schema = Schema("\0", ("\0\0",), "\0\0\0", site=name if key else None)
-    parsed = reading._parse(data, source, {})
-    return reading._plain_dtypes(reading._keep_text(parsed, data, schema, source))[name]
+    parsed = reading.parse_csv(data, source, {})
+    return reading.plain_dtypes(reading.keep_text(parsed, data, schema, source))[name]
 
 
 def decoded(column: Any) -> Any:

@@ -90,7 +90,7 @@ def test_every_kind_is_measured_by_its_own_measure(table):
 
 def test_without_even_shards_there_is_nothing_to_compare_with(table):
     """The error names what the table has."""
-    with pytest.raises(FedlabError, match="needs cells with even shards.*has label"):
+    with pytest.raises(FedlabError, match=r"needs cells with even shards.*has label"):
         skew_effect(table[table["scheme"] == "dirichlet"])
     with pytest.raises(FedlabError, match="has even"):
         skew_effect(table[(table["scheme"] == "iid") & table["quality"].isna()])
@@ -100,7 +100,7 @@ def test_the_figure_has_a_panel_for_each_kind_with_equal_axes(table):
     """Two kinds, two panels, 0 to 1 across, the same height; every rule's line starts at even shards."""
     drawing = FIGURES.get("accuracy_by_skew")(table)
     axes = drawing.figure.axes
-    assert [ax.get_title() for ax in axes] == ["label", "quality (label_noise)"]
+    assert [ax.get_title() for ax in axes] == ["label skew", "quality skew (label_noise)"]
     assert {ax.get_xlim() for ax in axes} == {(-0.04, 1.04)} and len({ax.get_ylim() for ax in axes}) == 1
     for ax in axes:
         assert len(ax.containers) == 2 and all(len(line.lines[0].get_xdata()) == 2 for line in ax.containers)

@@ -268,3 +268,19 @@ def test_organisations_are_named_after_their_sites(tmp_path):
     assert list(table["class 0"] + table["class 1"]) == list(table["rows"])
     plain = write_partition(split_records(records, "iid", n_shards=2), tmp_path / "iid")
     assert plain.organisations == ["part1", "part2"]
+
+
+def test_what_a_killed_stream_left_is_cleared(tmp_path):
+    """Hidden files of shards that were not whole go when a partition is written; other hidden files stay."""
+    left = (".partial-data_part1.csv", ".partial-data_part12.parquet", ".partial-holdout.csv.gz")
+    for name in (*left, ".partial-mine.csv", ".hidden"):
+        (tmp_path / name).write_text("half")
+    write_partition(split_records(table(np.arange(60) % 2), n_shards=2), tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {
+        ".hidden",
+        ".partial-mine.csv",
+        "data_part1.csv",
+        "data_part2.csv",
+        "holdout.csv",
+        "partition.json",
+    }

@@ -39,6 +39,11 @@ SCHEMES = [
     ("dirichlet", {"alpha": 0.1}),
     ("quantity", {}),
     ("quantity", {"exponent": 9}),
+    ("linear", {}),
+    ("square", {}),
+    ("exponential", {"rate": 1.5}),
+    ("lognormal", {"sigma": 2.0}),
+    ("dirichlet_sizes", {"alpha": 0.1}),
 ]
 SCHEMA = Schema("id", ["age"], "ill")
 
@@ -70,7 +75,7 @@ def all_rows(partition):
     return pd.concat(parts).sort_values("id", ignore_index=True)
 
 
-@settings(max_examples=25, derandomize=True, deadline=None)
+@settings(max_examples=35, derandomize=True, deadline=None)
 @given(
     tables(grouped=False),
     st.sampled_from(SCHEMES),
@@ -236,6 +241,34 @@ def test_site_gives_each_site_its_own_rows(tmp_path):
     assert all(set(partition.shard(i).sites) == {name} for i, name in enumerate(partition.organisations))
     with pytest.raises(FedlabError, match="organisation '10' with 80 rows outside the holdout, fewer than min_rows=90"):
         stream_partition(path, schema, tmp_path / "out", "site", min_rows=90)
+
+
+@pytest.mark.parametrize(("scheme", "options"), SCHEMES)
+def test_sizes_are_those_in_memory(tmp_path, scheme, options):
+    """Each scheme that does not part the classes by chance gives the sizes that it gives in memory, to the row."""
+    records = table(np.arange(611) % 2)  # 489 rows outside the holdout
+    path = written(records, tmp_path)
+    if scheme != "dirichlet":  # whose quotas follow the holdout's count of each class
+        partition = stream_partition(path, SCHEMA, tmp_path / "out", scheme, 5, seed=3, **options)
+        in_memory = split_records(records, scheme, 5, seed=3, **options)
+        assert sizes(partition) == [len(in_memory.rows(number)) for number in range(5)]
+        assert partition.meta["repaired_rows"] == in_memory.moved
+        assert partition.meta["options"] == in_memory.options
+
+
+def test_sizes_are_met_or_refused_never_repaired(tmp_path):
+    """`sizes` gives just these rows, without n_shards; another sum, number or a size below min_rows is refused."""
+    path = written(table(np.arange(100) % 2), tmp_path)
+    asked = {"path": path, "schema": SCHEMA, "out_dir": tmp_path / "out", "scheme": "sizes"}
+    partition = stream_partition(**asked, sizes=[70, 3, 7])
+    assert sizes(partition) == [70, 3, 7] and partition.meta["repaired_rows"] == 0
+    for wrong, message in (
+        ({"sizes": [70, 3, 8]}, r"sizes must sum to the 80 rows outside the holdout.*change them by -1"),
+        ({"sizes": [70, 10], "n_shards": 3}, "2 sizes make 2 organisations, got n_shards=3"),
+        ({"sizes": [70, 3, 7], "min_rows": 4}, "organisation 2 of 3 with 3 rows, fewer than min_rows=4"),
+    ):
+        with pytest.raises(FedlabError, match=message):
+            stream_partition(**asked, **wrong)
 
 
 def test_small_shards_are_repaired_with_the_fewest_rows(tmp_path):

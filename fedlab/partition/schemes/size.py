@@ -30,7 +30,8 @@ def _deal_by(shares: np.ndarray | Sequence[float], records: Records, rng: np.ran
     return deal(units, np.zeros(units.n, dtype=np.int64), targets[None, :], rng)
 
 
-def _power(n_shards: int, exponent: float) -> np.ndarray:
+def power_shares(n_shards: int, exponent: float) -> np.ndarray:
+    """Return shares in proportion to ``i ** exponent``, i from 1."""
     # in logarithms, so that a steep law underflows to 0 rather than overflows
     logs = exponent * np.log(np.arange(1, n_shards + 1))
     return np.exp(logs - logs.max())
@@ -78,7 +79,7 @@ def _count_fractions(records: Records, exponent: float, fractions: Sequence[floa
     count=_count_fractions,
     dials={
         "exponent": _size_dial(
-            lambda exponent, drawn: np.tile(_power(drawn.shape[1], -exponent), (len(drawn), 1)), "random", 0, 20
+            lambda exponent, drawn: np.tile(power_shares(drawn.shape[1], -exponent), (len(drawn), 1)), "random", 0, 20
         )
     },
 )
@@ -125,7 +126,7 @@ def quantity(
     _check_quantity(exponent, fractions)
     if fractions is not None and len(fractions) != n_shards:
         raise FedlabError(f"{len(fractions)} fractions make {len(fractions)} organisations, got n_shards={n_shards}")
-    return _deal_by(_power(n_shards, -exponent) if fractions is None else fractions, records, rng)
+    return _deal_by(power_shares(n_shards, -exponent) if fractions is None else fractions, records, rng)
 
 
 @SCHEMES.register("linear")
@@ -148,7 +149,7 @@ def linear(records: Records, n_shards: int, rng: np.random.Generator) -> np.ndar
     int array (n_rows,)
         The organisation of each row, from 0.
     """
-    return _deal_by(_power(n_shards, 1), records, rng)
+    return _deal_by(power_shares(n_shards, 1), records, rng)
 
 
 @SCHEMES.register("square")
@@ -171,11 +172,16 @@ def square(records: Records, n_shards: int, rng: np.random.Generator) -> np.ndar
     int array (n_rows,)
         The organisation of each row, from 0.
     """
-    return _deal_by(_power(n_shards, 2), records, rng)
+    return _deal_by(power_shares(n_shards, 2), records, rng)
 
 
 def _check_exponential(rate: float) -> None:
     real_number("rate", rate, "a number of 0 or more", 0, float("inf"), low_ok=True)
+
+
+def exponential_shares(n_shards: int, rate: float) -> np.ndarray:
+    """Return shares each ``e ** rate`` times as large as the one before."""
+    return np.exp(rate * (np.arange(n_shards) - (n_shards - 1.0)))
 
 
 @SCHEMES.register("exponential")
@@ -209,20 +215,21 @@ def exponential(records: Records, n_shards: int, rng: np.random.Generator, *, ra
         If rate is negative or not finite.
     """
     _check_exponential(rate)
-    return _deal_by(np.exp(rate * (np.arange(n_shards) - (n_shards - 1.0))), records, rng)
+    return _deal_by(exponential_shares(n_shards, rate), records, rng)
 
 
 def _check_lognormal(sigma: float) -> None:
     real_number("sigma", sigma, "a number of 0 or more", 0, float("inf"), low_ok=True)
 
 
-def _lognormal_shares(sigma: float, normals: np.ndarray) -> np.ndarray:
+def lognormal_shares(sigma: float, normals: np.ndarray) -> np.ndarray:
+    """Return shares in proportion to ``exp(sigma * z)`` for normal variates z (..., n_shards)."""
     logs = sigma * normals
     return np.exp(logs - logs.max(axis=-1, keepdims=True))
 
 
 @SCHEMES.register("lognormal")
-@scheme_traits(check=_check_lognormal, dials={"sigma": _size_dial(_lognormal_shares, "standard_normal", 0, 20)})
+@scheme_traits(check=_check_lognormal, dials={"sigma": _size_dial(lognormal_shares, "standard_normal", 0, 20)})
 def lognormal(records: Records, n_shards: int, rng: np.random.Generator, *, sigma: float = 1.0) -> np.ndarray:
     """Shuffle all rows, then cut them into shards whose sizes are drawn from a log-normal distribution.
 
@@ -252,7 +259,7 @@ def lognormal(records: Records, n_shards: int, rng: np.random.Generator, *, sigm
         If sigma is negative or not finite.
     """
     _check_lognormal(sigma)
-    return _deal_by(_lognormal_shares(sigma, rng.standard_normal(n_shards)), records, rng)
+    return _deal_by(lognormal_shares(sigma, rng.standard_normal(n_shards)), records, rng)
 
 
 def _check_dirichlet_sizes(alpha: float) -> None:
@@ -329,12 +336,17 @@ def sizes(records: Records, n_shards: int, rng: np.random.Generator, *, sizes: S
         If the sizes do not sum to the rows there are, or are not `n_shards`.
     """
     _check_sizes(sizes)
+    check_total(sizes, n_shards, records.n_rows)
+    return _deal_by(np.asarray(sizes, dtype=float), records, rng)
+
+
+def check_total(sizes: Sequence[int], n_shards: int, n_rows: int) -> None:
+    """Refuse sizes that are not one for each organisation, or do not sum to the rows outside the holdout."""
     if len(sizes) != n_shards:
         raise FedlabError(f"{len(sizes)} sizes make {len(sizes)} organisations, got n_shards={n_shards}")
-    if sum(sizes) != records.n_rows:
+    if sum(sizes) != n_rows:
         raise FedlabError(
-            f"sizes must sum to the {records.n_rows} rows outside the holdout, got {list(map(int, sizes))} with the "
-            f"sum {sum(sizes)}; change them by {records.n_rows - sum(sizes):+d} in all, or give shares as quantity's "
+            f"sizes must sum to the {n_rows} rows outside the holdout, got {list(map(int, sizes))} with the "
+            f"sum {sum(sizes)}; change them by {n_rows - sum(sizes):+d} in all, or give shares as quantity's "
             "fractions"
         )
-    return _deal_by(np.asarray(sizes, dtype=float), records, rng)
