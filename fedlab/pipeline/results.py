@@ -54,6 +54,7 @@ def small_results(path: Path | str) -> None:
     """
     import tempfile
 
+    from fedlab.evidence import certified_columns
     from fedlab.voting import vote
 
     rows = []
@@ -67,7 +68,8 @@ def small_results(path: Path | str) -> None:
                 central = central or centralised(trained, Path(folder) / f"central-{seed}")
                 for rule in ("majority", "any", "soft", "weighted"):
                     verdict = vote(trained.ballots, rule, positive=trained.about["positive"])
-                    measured = evaluate(trained, central, verdict, n_resamples=200, seed=seed)
+                    certified = certified_columns(trained.ballots, trained.truth, rule)
+                    measured = evaluate(trained, central, verdict, 200, seed, certified)
                     rows.append(with_parameters(trained.about["made_from"], measured, rule=rule))
     _write(path, rows)
 
