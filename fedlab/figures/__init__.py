@@ -3,6 +3,7 @@
 import pandas as pd
 
 from fedlab.errors import FedlabError
+from fedlab.figures.certificates import certified_accuracy, robustness_tradeoff
 from fedlab.figures.drawing import FIGURES, Drawing, save
 from fedlab.figures.organisations import agreement_map, bytes_sent, margins, who_holds_what
 from fedlab.figures.style import label_style, rule_style
@@ -20,10 +21,12 @@ __all__ = [
     "agreement_map",
     "auc_by_shards",
     "bytes_sent",
+    "certified_accuracy",
     "difference_from_centralised",
     "draw_all",
     "label_style",
     "margins",
+    "robustness_tradeoff",
     "rule_by_shards",
     "rule_style",
     "save",
