@@ -290,6 +290,7 @@ class VotingEnsemble(Prefit, ClassifierMixin, BaseEstimator):
             members.class_counts,
             one_hot=self.one_hot,
             n_jobs=self.n_jobs,
+            distinct=False,  # the caller has seen to it
         )
 
     def _validation(self) -> Validation | None:
