@@ -66,8 +66,7 @@ class VotingEnsemble(Prefit, ClassifierMixin, BaseEstimator):
     Notes
     -----
     It is fitted from the start: `fit` checks what it is given and learns nothing, but for the rows that a rule learns
-    from, so that ``cross_val_score`` measures the models as they are. ``sklearn.base.clone`` keeps the models. Each
-    model is asked about distinct records only, in blocks, with one thread for each.
+    from. ``sklearn.base.clone`` keeps the models. Each is asked about distinct records only, in blocks.
 
     Examples
     --------
@@ -277,10 +276,8 @@ class VotingEnsemble(Prefit, ClassifierMixin, BaseEstimator):
     def _ballots(self, X: Any) -> Ballots:
         """Ask all models about records, in columns that they know."""
         members = self._members()
-        if self.extra not in ("refuse", "ignore"):
-            raise unknown_name("extra", self.extra, ["refuse", "ignore"])
-        if self.extra == "refuse" and hasattr(X, "columns"):
-            members.check_columns(list(X.columns))
+        if hasattr(X, "columns"):
+            members.check_columns(list(X.columns), self.extra)
         return cast_ballots(
             members.models,
             X,
