@@ -73,9 +73,8 @@ class VotingEnsemble(Prefit, ClassifierMixin, BaseEstimator):
     >>> from sklearn.tree import DecisionTreeClassifier
     >>> X = np.array([[0.0], [1.0]])
     >>> models = [DecisionTreeClassifier().fit(X, y) for y in (["a", "b"], ["a", "b"], ["b", "c"])]
-    >>> ensemble = VotingEnsemble(models)
-    >>> ensemble.predict(X).tolist(), ensemble.predict_proba(X).round(2).tolist()
-    (['a', 'b'], [[0.67, 0.33, 0.0], [0.0, 0.67, 0.33]])
+    >>> VotingEnsemble(models).predict_proba(X).round(2).tolist()
+    [[0.67, 0.33, 0.0], [0.0, 0.67, 0.33]]
     """
 
     def __init__(
@@ -142,10 +141,8 @@ class VotingEnsemble(Prefit, ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : DataFrame or array (n_rows, n_features)
-            Rows.
-        y : array (n_rows,)
-            Their classes.
+        X, y : DataFrame or array (n_rows, n_features), array (n_rows,)
+            Rows and their classes.
 
         Returns
         -------
