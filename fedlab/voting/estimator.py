@@ -273,8 +273,7 @@ class VotingEnsemble(Prefit, ClassifierMixin, BaseEstimator):
     def _ballots(self, X: Any) -> Ballots:
         """Ask all models about records, in columns that they know."""
         members = self._members()
-        if hasattr(X, "columns"):
-            members.check_columns(list(X.columns), self.extra)
+        members.check_columns(list(getattr(X, "columns", [])), self.extra)
         return cast_ballots(
             members.models,
             X,
