@@ -1,9 +1,12 @@
 """Figures of what hostile organisations cannot change: certified accuracy, and what it costs in accuracy."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from fedlab.errors import FedlabError
 from fedlab.evidence.results import in_order
@@ -13,7 +16,12 @@ from fedlab.figures.style import BLACK, BLUE, ORANGE, SKY, label_style
 from fedlab.figures.tables import MAX_PANELS, cells, interval_text, prepared, read_list
 
 _COLUMN = "certified_accuracy"
-_HOSTILE = {0: (BLACK, "o", "-"), 1: (BLUE, "s", "--"), 2: (SKY, "^", "-."), 4: (ORANGE, "D", ":")}
+_HOSTILE: dict[int, tuple[str, str, Any]] = {
+    0: (BLACK, "o", "-"),
+    1: (BLUE, "s", "--"),
+    2: (SKY, "^", "-."),
+    4: (ORANGE, "D", ":"),
+}
 _BOUNDS = (
     "Where a rule's certificate is a bound and not exact (run_off, median, trimmed_mean; docs/rules.md) the true share "
     "may be higher; rules without a certificate are not drawn."
@@ -53,22 +61,22 @@ def certified_accuracy(results: pd.DataFrame) -> Drawing:
             if len(rows):
                 longest = max(longest, _draw_curve(ax, rows.mean(axis=0), label, place / len(labels)))
         ax.set_xlim(-0.03 * longest, longest * 1.03)
-        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.set_xlabel("hostile organisations")
         ax.set_title("\n".join(filter(None, [wrapped(setting), f"{n_shards:g} organisations"])))
     axes[0].set_ylim(-0.03, 1.03)
     for ax in axes[:: _columns(len(shown))]:
         ax.set_ylabel("certified accuracy\non the holdout (0 to 1)")
     made.legend(handles=[_handle(label) for label in labels], loc="outside right upper")
-    first, best = shares[:, 0], table.assign(one=shares[:, 1]).groupby(["n_shards", "label"], sort=False)["one"].mean()
-    (n_best, label_best), value = best.idxmax(), best.max()
+    first = shares[:, 0]
+    best = cells(table.assign(one=shares[:, 1]), "one").sort_values("mean", kind="stable").iloc[-1]
     return Drawing(
         made,
         "Certified accuracy against the number of hostile organisations: the share of holdout rows whose verdict is "
         "right and that no such number of organisations, answering as they like, can change; at 0 it is the accuracy. "
         f"Means over {_seeds(table)}, no intervals. {_BOUNDS}{note}",
         f"Falling lines of certified accuracy for the rules {', '.join(labels)}: from {first.min():.2f} to "
-        f"{first.max():.2f} with no hostile organisation. With one the best is {value:.2f} ({label_best}, {n_best:g} "
+        f"{first.max():.2f} with no hostile organisation. With one the best is {best['mean']:.2f} ({best['label']}, {best['n_shards']:g} "
         "organisations).",
     )
 
@@ -146,7 +154,7 @@ def _certified(results: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
     """Return the rows that have certificates, and their shares by r, filled up with 0: (n_rows, at least 2)."""
     table = prepared(results, _COLUMN)
     table = table[table[_COLUMN].notna()].sort_values("n_shards", kind="stable")
-    lists = [read_list(row, _COLUMN) for row in table.to_dict("records")]
+    lists = [read_list({_COLUMN: text}, _COLUMN) for text in table[_COLUMN]]
     shares = np.zeros((len(lists), max(2, *(len(one) + 1 for one in lists))))
     for row, one in zip(shares, lists, strict=True):
         row[: len(one)] = one
