@@ -76,7 +76,8 @@ def certified_accuracy(results: pd.DataFrame) -> Drawing:
         "right and that no such number of organisations, answering as they like, can change; at 0 it is the accuracy. "
         f"Means over {_seeds(table)}, no intervals. {_BOUNDS}{note}",
         f"Falling lines of certified accuracy for the rules {', '.join(labels)}: from {first.min():.2f} to "
-        f"{first.max():.2f} with no hostile organisation. With one the best is {best['mean']:.2f} ({best['label']}, {best['n_shards']:g} "
+        f"{first.max():.2f} with no hostile organisation. With one the best is "
+        f"{best['mean']:.2f} ({best['label']}, {best['n_shards']:g} "
         "organisations).",
     )
 

@@ -105,7 +105,7 @@ def cast_ballots(
             _one_thread(asked[which]), tables[which], own[which], asked_names[which], n_asked, with_probabilities
         )
         labels[numbers[which]] = places[which][said][spread]
-        if probabilities is not None:
+        if probabilities is not None and rows is not None:
             for column, place in enumerate(places[which]):
                 probabilities[numbers[which], :, place] = rows[:, column][spread]
 
