@@ -86,7 +86,9 @@ def _measured(rule, tie, n_shards, seed, shared):
     margin_right = generator.multinomial(int(right), weights / weights.sum())
     margin_wrong = generator.multinomial(int(326 - right), weights[::-1] / weights.sum())
     difference = accuracy - central
+    certified = [accuracy * (1 - r / (n_shards / 2)) for r in range(max(n_shards // 2, 1))]
     return {
+        "certified_accuracy": None if rule == "borda" else json.dumps(certified),
         "accuracy": accuracy,
         "accuracy_low": accuracy - 0.04,
         "accuracy_high": accuracy + 0.04,

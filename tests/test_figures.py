@@ -22,8 +22,10 @@ ALL = (
     "auc_by_shards",
     "bytes",
     "class_heatmap",
+    "certified_accuracy",
     "difference_from_centralised",
     "margins",
+    "robustness_tradeoff",
     "rule_by_shards",
     "size_bars",
     "who_holds_what",
@@ -56,11 +58,14 @@ def _reach(held):
 
 
 def test_every_figure_is_drawn(table, hospitals):
-    """Both kinds of sweep give all but skew against alpha, each with a caption that names seeds, and a description."""
+    """Both kinds of sweep give all figures that they can, with a caption that names seeds, and a description."""
     for results, seeds in ((table, "3 seeds"), (hospitals, "5 seeds")):
         drawings, left_out = draw_all(results)
-        assert tuple(drawings) == ALL
-        assert list(left_out) == ["skew_by_alpha"]
+        one_count = results["n_shards"].nunique() == 1  # then there is nothing to trade off
+        assert tuple(drawings) == tuple(name for name in ALL if not (one_count and name == "robustness_tradeoff"))
+        assert set(left_out) == {"accuracy_by_skew", "skew_by_alpha"} | (
+            {"robustness_tradeoff"} if one_count else set()
+        )
         for name, drawing in drawings.items():
             told = "1 seed (0)" if name in ONE_CELL else seeds
             assert told in drawing.caption
@@ -108,6 +113,35 @@ def test_one_shard_count_becomes_a_dot_plot(hospitals):
     for place, rule in enumerate(expected.index):
         dot = _lines(ax)[rule]
         assert (dot.get_xdata()[0], dot.get_ydata()[0]) == (pytest.approx(expected.loc[rule, "mean"]), place)
+
+
+def test_certified_accuracy_curves(table, hospitals):
+    """Each panel holds the seeds' mean share of every rule for each number of hostile ones, down to 0."""
+    axes = figures.certified_accuracy(table).figure.axes
+    assert [ax.get_title() for ax in axes] == [f"{n} organisations" for n in (2, 4, 8, 16)]
+    for ax, n_shards in zip(axes, (2, 4, 8, 16), strict=True):
+        for line in ax.lines:
+            rows = table[(table["n_shards"] == n_shards) & (table["rule"] == line.get_label())]
+            mean = np.mean([json.loads(text) for text in rows["certified_accuracy"]], axis=0)
+            assert line.get_ydata() == pytest.approx([*mean, 0])
+            assert line.get_xdata().tolist() == list(range(n_shards // 2 + 1))
+    (ax,) = figures.certified_accuracy(hospitals).figure.axes
+    assert len(ax.lines) == 8 and "borda" not in [line.get_label() for line in ax.lines]
+
+
+def test_robustness_tradeoff_lines(table):
+    """Each rule's panel shows the mean accuracy and the mean share certified against 1, 2 and 4, by shard count."""
+    axes = figures.robustness_tradeoff(table).figure.axes
+    assert [ax.get_title() for ax in axes] == list(dict.fromkeys(table["rule"]))
+    for ax in axes:
+        rows = table[table["rule"] == ax.get_title()]
+        by_count = rows.groupby("n_shards")
+        expected = {"none hostile: accuracy": by_count["accuracy"].mean().tolist()}
+        for r in (1, 2, 4):
+            held = rows["certified_accuracy"].map(lambda text, r=r: dict(enumerate(json.loads(text))).get(r, 0))
+            expected[f"{r} hostile"] = held.groupby(rows["n_shards"]).mean().tolist()
+        drawn = {held.get_label(): held.lines[0].get_ydata().tolist() for held in ax.containers}
+        assert drawn == {label: pytest.approx(values) for label, values in expected.items()}
 
 
 def test_heat_map_numbers(table):
@@ -234,10 +268,12 @@ def test_columns_that_hold_no_list_are_named(table):
 
 
 def test_one_organisation_has_no_agreement(table):
-    """A sweep with one organisation only has no pair to compare: left out, and the others drawn."""
+    """A sweep with one organisation only has no pair or count to compare: left out, and the others drawn."""
     drawings, left_out = draw_all(sample_table(shards=(1,), rules=("soft",)))
-    assert set(left_out) == {"agreement", "class_heatmap", "size_bars", "skew_by_alpha"}
-    assert len(drawings) == len(ALL) - 3
+    assert set(left_out) == {
+        "accuracy_by_skew", "agreement", "class_heatmap", "robustness_tradeoff", "size_bars", "skew_by_alpha",
+    }  # fmt: skip
+    assert len(drawings) == len(ALL) - 4
 
 
 def test_no_global_state(table):

@@ -10,6 +10,7 @@ import pandas as pd
 import papermill
 import pytest
 
+from fedlab.evidence import certified_columns
 from fedlab.files import read_json
 from fedlab.pipeline.results import results_of_vote, with_parameters
 from fedlab.pipeline.shards import make_partition
@@ -62,7 +63,8 @@ def test_the_notebooks_run_one_after_the_other_by_hand(tmp_path):
     make_partition(here / "shards", n_shards=3, scheme="dirichlet", alpha=0.5, seed=7)
     trained = train_partition(here / "trained", here / "shards", model={"name": "random_forest", "n_estimators": 5})
     verdict = vote(trained.ballots, "weighted", by="accuracy", positive=1)
-    measured = evaluate(trained, centralised(trained, here / "central"), verdict, n_resamples=50, seed=0)
+    certified = certified_columns(trained.ballots, trained.truth, "weighted", by="accuracy")
+    measured = evaluate(trained, centralised(trained, here / "central"), verdict, 50, 0, certified)
     assert read_json(tmp_path / "results/by_hand/vote/record.json") == measured
     row = pd.read_csv(tmp_path / "results/by_hand/vote/results.csv").iloc[0]
     assert (row["scheme"], row["alpha"], row["rule"], row["seed"]) == ("dirichlet", 0.5, "weighted(by=accuracy)", 7)

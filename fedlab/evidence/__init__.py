@@ -9,6 +9,7 @@ from fedlab.evidence.agreement import (
 )
 from fedlab.evidence.answers import Answers, make_answers
 from fedlab.evidence.baselines import measure_model, model_answers, organisations_alone
+from fedlab.evidence.certified import CERTIFIED_COLUMNS, certified_columns
 from fedlab.evidence.evaluate import CONTEXT, ROW_COLUMNS, evaluate_vote
 from fedlab.evidence.intervals import Interval, bootstrap, interval_over_seeds, paired_difference
 from fedlab.evidence.metrics import METRICS, measure, measure_answers
@@ -19,6 +20,7 @@ from fedlab.evidence.summary import compare_with_centralised, summarise
 
 __all__ = [
     "BREAKS",
+    "CERTIFIED_COLUMNS",
     "CONTEXT",
     "MARGIN_BINS",
     "MEASURES",
@@ -28,6 +30,7 @@ __all__ = [
     "Interval",
     "agreement",
     "bootstrap",
+    "certified_columns",
     "compare_with_centralised",
     "evaluate_vote",
     "from_upper_triangle",

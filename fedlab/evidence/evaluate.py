@@ -10,6 +10,7 @@ from fedlab.errors import FedlabError, unknown_name
 from fedlab.evidence.agreement import agreement, margin_histogram, upper_triangle
 from fedlab.evidence.answers import Answers, make_answers
 from fedlab.evidence.baselines import model_answers, organisations_alone
+from fedlab.evidence.certified import CERTIFIED_COLUMNS
 from fedlab.evidence.intervals import bootstrap, paired_difference
 from fedlab.evidence.metrics import METRICS, measure_answers
 from fedlab.files import canonical_json
@@ -61,6 +62,7 @@ ROW_COLUMNS = (
     "agreement",
     "margin_right",
     "margin_wrong",
+    *CERTIFIED_COLUMNS,
 )
 """The columns that `evaluate_vote` fills, in their order; the sweep puts the parameters before them."""
 
@@ -78,6 +80,7 @@ def evaluate_vote(
     level: float = 0.95,
     seed: int = 0,
     groups: ArrayLike | None = None,
+    certified: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Compute one row of the results table.
 
@@ -102,6 +105,8 @@ def evaluate_vote(
         are ``ballots.classes``, unless ``context`` also holds ``classes``.
     n_resamples, level, seed, groups
         Of the bootstrap over holdout rows (see `bootstrap`).
+    certified : dict, optional
+        What `certified_columns` found for the same vote.
 
     Returns
     -------
@@ -136,7 +141,7 @@ def evaluate_vote(
     if pooled is not None:
         row |= _prefixed("pooled_trees_", _pooled_answers(pooled, ballots, truth, positive, known))
     row |= organisations_alone(ballots, truth, positive, known)
-    row |= _for_figures(ballots, verdict, voted) | told
+    row |= _for_figures(ballots, verdict, voted) | told | dict(certified or {})
     return {name: row.get(name) for name in ROW_COLUMNS}
 
 

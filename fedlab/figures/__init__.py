@@ -3,6 +3,7 @@
 import pandas as pd
 
 from fedlab.errors import FedlabError
+from fedlab.figures.certificates import certified_accuracy, robustness_tradeoff
 from fedlab.figures.drawing import FIGURES, Drawing, save
 from fedlab.figures.holdings import class_heatmap, draw_partition, size_bars, who_holds_what
 from fedlab.figures.organisations import agreement_map, bytes_sent, margins
@@ -25,6 +26,7 @@ __all__ = [
     "agreement_map",
     "auc_by_shards",
     "bytes_sent",
+    "certified_accuracy",
     "class_heatmap",
     "difference_from_centralised",
     "draw_all",
@@ -33,6 +35,7 @@ __all__ = [
     "feature_ridgelines",
     "label_style",
     "margins",
+    "robustness_tradeoff",
     "rule_by_shards",
     "rule_style",
     "save",

@@ -58,6 +58,7 @@ _KNOWN = {
     "any": RuleStyle(ORANGE, "^", "-"),
     "unanimous": RuleStyle(GREEN, "v", "-"),
     "median": RuleStyle(PURPLE, "D", "-"),
+    "run_off": RuleStyle(BLACK, "*", "--"),
     "weighted": RuleStyle(SKY, "P", "-"),
     "weighted(by=size)": RuleStyle(SKY, "P", "-"),
     "weighted(by=accuracy)": RuleStyle(SKY, "X", "--"),

@@ -41,6 +41,7 @@ def sweep_here(content: Any, path: Path | str) -> None:
     """
     import pandas as pd
 
+    from fedlab.evidence import certified_columns
     from fedlab.sweep.collect import in_one_order, in_order, parameter_columns
     from fedlab.sweep.params import parse_sweep
     from fedlab.voting import vote
@@ -52,7 +53,11 @@ def sweep_here(content: Any, path: Path | str) -> None:
             known, rest = set_apart(stages.trained(cell), cell.validation, cell.seed)
             positive = rest.about["positive"]
             verdict = vote(rest.ballots, cell.rule, cell.tie, positive, validation=known, X=rest.X, **cell.rule_options)
-            measured = evaluate(rest, stages.central(cell), verdict, cell.n_resamples, cell.seed)
+            certified = certified_columns(
+                rest.ballots, rest.truth, cell.rule, tie=cell.tie, positive=positive, validation=known,
+                **cell.rule_options,
+            )  # fmt: skip
+            measured = evaluate(rest, stages.central(cell), verdict, cell.n_resamples, cell.seed, certified)
             rows.append(parameter_columns("here", cell) | in_order(measured))
     with atomic_path(path) as temporary:
         pd.DataFrame(in_one_order(rows)).to_csv(temporary, index=False, lineterminator="\n")

@@ -67,7 +67,14 @@ def note_vote(folder: Path | str, trained: TrainedSet, **vote: Any) -> None:
     write_json(Path(folder) / VOTE, {"made_from": trained.about["made_from"]} | vote)
 
 
-def evaluate(trained: TrainedSet, central: TrainedSet, verdict: Verdict, n_resamples: int, seed: int) -> dict[str, Any]:
+def evaluate(
+    trained: TrainedSet,
+    central: TrainedSet,
+    verdict: Verdict,
+    n_resamples: int,
+    seed: int,
+    certified: dict[str, Any] | None = None,
+) -> dict[str, Any]:
     """Return all that is measured of one vote, as one flat row of results.
 
     Parameters
@@ -82,6 +89,8 @@ def evaluate(trained: TrainedSet, central: TrainedSet, verdict: Verdict, n_resam
         Bootstrap resamples of the holdout.
     seed : int
         Seed of the bootstrap.
+    certified : dict, optional
+        What `fedlab.evidence.certified_columns` found for the same vote.
 
     Returns
     -------
@@ -108,6 +117,7 @@ def evaluate(trained: TrainedSet, central: TrainedSet, verdict: Verdict, n_resam
         n_resamples=n_resamples,
         seed=seed,
         groups=trained.groups,
+        certified=certified,
     )
     return {"n_shards": about["n_shards"]} | measured
 

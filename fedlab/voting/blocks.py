@@ -42,12 +42,15 @@ def distinct_rows(X: Any) -> Distinct | None:
         return None
     if n_records > 20_000 and _few_repeat(frame.iloc[:: n_records // 10_000]):
         return None
-    hashes = pd.util.hash_pandas_object(frame, index=False).to_numpy()
+    try:
+        hashes = pd.util.hash_pandas_object(frame, index=False).to_numpy()
+    except TypeError:  # a cell that holds a list, say
+        return None
     kind, kinds = pd.factorize(hashes)
     if len(kinds) > 0.9 * n_records:
         return None
-    first = np.full(len(kinds), n_records)
-    np.minimum.at(first, kind, np.arange(n_records))
+    first = np.empty(len(kinds), dtype=np.int64)
+    first[kind[::-1]] = np.arange(n_records)[::-1]  # written last, the first of each kind stays
     for _, column in frame.items():  # two records of one hash are not always equal
         values = column.to_numpy()
         theirs = values[first][kind]
@@ -60,7 +63,10 @@ def _few_repeat(sample: Any) -> bool:
     """Say whether hardly any record of a sample repeats; then a full look is not worth its time."""
     import pandas as pd
 
-    return len(pd.unique(pd.util.hash_pandas_object(sample, index=False))) > 0.99 * len(sample)
+    try:
+        return len(pd.unique(pd.util.hash_pandas_object(sample, index=False))) > 0.99 * len(sample)
+    except TypeError:
+        return True
 
 
 def blocks(n_records: int, size: int) -> Iterator[slice]:

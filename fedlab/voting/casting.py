@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from fedlab.errors import FedlabError
 from fedlab.voting.ballots import Ballots
+from fedlab.voting.blocks import distinct_rows, take_rows
 from fedlab.voting.classes import plain_values, positions, union_of_classes
 
 
@@ -21,8 +22,9 @@ def cast_ballots(
     class_counts: Sequence[npt.ArrayLike] | None = None,
     one_hot: bool = False,
     n_jobs: int = 1,
+    distinct: bool = True,
 ) -> Ballots:
-    """Ask every model about every record.
+    """Ask every model about every record; of records that are equal, once.
 
     Parameters
     ----------
@@ -46,6 +48,9 @@ def cast_ballots(
         need probabilities take it. By default they refuse.
     n_jobs : int, default 1
         How many models to ask at a time, in threads; the ballots are the same bytes whatever the number.
+    distinct : bool, default True
+        Whether to ask about equal records once, where more than a tenth of them repeat, and to copy the answer. Give
+        False where a model's answer on a record depends on which others it is asked with.
 
     Returns
     -------
@@ -85,20 +90,24 @@ def cast_ballots(
     asked, asked_names = [models[number] for number in numbers], [names[number] for number in numbers]
     own = [own_classes(model, name) for model, name in zip(asked, asked_names, strict=True)]
     classes = union_of_classes(own, asked_names)
-    tables = _tables(asked, asked_names, X)
+    found = distinct_rows(X) if distinct and _is_table(X) else None
+    tables = _tables(asked, asked_names, X if found is None else take_rows(X, found.first))
+    n_asked = len(tables[0]) if isinstance(X, list) else X.shape[0] if found is None else len(found.first)
+    n_records = n_asked if found is None else len(found.kind)
+    spread: Any = slice(None) if found is None else found.kind
     with_probabilities = one_hot or all(hasattr(model, "predict_proba") for model in asked)
-    n_records = len(tables[0]) if isinstance(X, list) else X.shape[0]
     labels = np.full((len(models), n_records), -1, dtype=np.int32)
     probabilities = np.zeros((*labels.shape, len(classes))) if with_probabilities else None
     places = [positions(one, classes) for one in own]
 
     def ask(which: int) -> None:
         said, rows = _ask(
-            _one_thread(asked[which]), tables[which], own[which], asked_names[which], n_records, with_probabilities
+            _one_thread(asked[which]), tables[which], own[which], asked_names[which], n_asked, with_probabilities
         )
-        labels[numbers[which]] = places[which][said]
-        if probabilities is not None:
-            probabilities[numbers[which]][:, places[which]] = rows
+        labels[numbers[which]] = places[which][said][spread]
+        if probabilities is not None and rows is not None:
+            for column, place in enumerate(places[which]):
+                probabilities[numbers[which], :, place] = rows[:, column][spread]
 
     if n_records:  # scikit-learn refuses an empty batch; the answer to it is known
         _in_threads(ask, len(asked), n_jobs)
@@ -168,7 +177,12 @@ def _tables(models: Sequence[Any], names: list[str], X: Any) -> list[Any]:
     """Return for each model the records with the columns that it was fitted on, in its order."""
     features = [_feature_names(model) for model in models]
     if hasattr(X, "columns"):
-        return [_select(X, wanted, model, name) for wanted, model, name in zip(features, models, names, strict=True)]
+        same: dict[Any, Any] = {}  # models with the same columns share one table
+        for wanted, model, name in zip(features, models, names, strict=True):
+            key = None if wanted is None else tuple(wanted)
+            if key is None or key not in same:
+                same[key] = _select(X, wanted, model, name)
+        return [same[None if wanted is None else tuple(wanted)] for wanted in features]
     named = [(wanted, name) for wanted, name in zip(features, names, strict=True) if wanted is not None]
     for wanted, name in named:
         if wanted != named[0][0]:
@@ -186,6 +200,11 @@ def _tables(models: Sequence[Any], names: list[str], X: Any) -> list[Any]:
 
     frame = pd.DataFrame(array, columns=named[0][0])
     return [array if wanted is None else frame for wanted in features]
+
+
+def _is_table(X: Any) -> bool:
+    """Say whether records can be compared column by column."""
+    return hasattr(X, "columns") or (isinstance(X, np.ndarray) and X.ndim == 2)
 
 
 def _feature_names(model: Any) -> list[str] | None:

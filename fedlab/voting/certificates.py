@@ -10,6 +10,7 @@ from fedlab.voting.attack import Challenge, challenges
 from fedlab.voting.ballots import Ballots
 from fedlab.voting.classes import positive_index
 from fedlab.voting.contract import Function, Rule
+from fedlab.voting.orders import order_radii
 from fedlab.voting.parts import parts_of
 from fedlab.voting.ranks import second_votes
 from fedlab.voting.registry import find_rule
@@ -85,7 +86,7 @@ def certificate(
     Federated Learning against Malicious Clients, AAAI 2021 (a random choice of clients for each model); W. Wang,
     A. Levine and S. Feizi, Improved Certified Defenses against Data Poisoning with (Deterministic) Finite Aggregation,
     ICML 2022 (overlapping parts, which a federation does not have); K. Rezaei and others, Run-Off Election, ICML 2023
-    (the rule ``run_off``).
+    (the rule ``run_off``). For median and trimmed mean by order statistics (``fedlab.voting.orders``).
 
     Examples
     --------
@@ -155,9 +156,11 @@ def _radii(
     """Return the radius of each verdict; anything where it abstains."""
     if chosen.certificate == "zero":
         return np.zeros(ballots.n_records, dtype=np.int64)
-    if chosen.certificate == "bound":
-        return run_off_radii(ballots, verdict, tie or chosen.tie)
     everything = {**chosen.options, **options}
+    if chosen.name == "run_off":
+        return run_off_radii(ballots, verdict, tie or chosen.tie)
+    if chosen.certificate == "bound":  # median and trimmed mean
+        return order_radii(ballots, verdict, everything.get("trim", 0.5), tie or chosen.tie)
     counts = count_votes(ballots)
     column = positive_index(ballots.classes, positive)
     radii = np.maximum(counts.sum(axis=1) - 1, 0)

@@ -12,7 +12,7 @@ from fedlab.errors import FedlabError, unknown_name
 from fedlab.voting.abstention import right
 from fedlab.voting.attack import Challenge
 from fedlab.voting.ballots import Ballots
-from fedlab.voting.certificates import certificate, find_challenges
+from fedlab.voting.certificates import Certificate, certificate, find_challenges
 from fedlab.voting.contract import Function
 from fedlab.voting.registry import find_rule
 
@@ -104,12 +104,29 @@ def collective_certificate(
     >>> found.pointwise, found.survivors
     (0, 1)
     """
+    own = certificate(ballots, rule, tie, positive, validation, declared, **options)
+    return against_all(own, ballots, r, rule, tie, positive, validation, declared, among, method, **options)
+
+
+def against_all(
+    own: Certificate,
+    ballots: Ballots,
+    r: int,
+    rule: str | Function,
+    tie: str | None,
+    positive: Any,
+    validation: Any,
+    declared: str,
+    among: Any,
+    method: str,
+    **options: Any,
+) -> CollectiveCertificate:
+    """Return the collective certificate where that of each record, `own`, is known already: see there."""
     if method not in METHODS:
         raise unknown_name("method", method, METHODS)
     if isinstance(r, bool) or not isinstance(r, int | np.integer) or not 0 <= r <= ballots.n_models:
         raise FedlabError(f"r is {r!r}; give a number of hostile organisations from 0 to {ballots.n_models}")
     chosen = find_rule(rule)
-    own = certificate(ballots, rule, tie, positive, validation, declared, **options)
     counted = ~own.verdict.abstained
     if among is not None:
         counted = counted & _mask(among, ballots.n_records)
@@ -188,14 +205,16 @@ def certified_accuracy(
     """
     import pandas as pd
 
-    found = certificate(ballots, rule, **options)
+    names = ("tie", "positive", "validation")
+    arguments = {name: options.pop(name, None) for name in names} | {"declared": options.pop("declared", "refuse")}
+    found = certificate(ballots, rule, **arguments, **options)
     correct = right(found.verdict, truth)
     n_records = max(ballots.n_records, 1)
     rows = []
     for number in range(ballots.n_models // 2 + 1) if r is None else r:
         row = {"r": int(number), "certified_accuracy": float((correct & (found.radii >= number)).sum() / n_records)}
         if collective:
-            whole = collective_certificate(ballots, int(number), rule, among=correct, method=method, **options)
+            whole = against_all(found, ballots, int(number), rule, among=correct, method=method, **arguments, **options)
             row |= {"collective_accuracy": whole.survivors / n_records, "collective_exact": whole.exact}
         rows.append(row)
     return pd.DataFrame(rows)

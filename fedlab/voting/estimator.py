@@ -66,17 +66,15 @@ class VotingEnsemble(Prefit, ClassifierMixin, BaseEstimator):
     Notes
     -----
     It is fitted from the start: `fit` checks what it is given and learns nothing, but for the rows that a rule learns
-    from, so that ``cross_val_score`` measures the models as they are. ``sklearn.base.clone`` keeps the models. Each
-    model is asked about distinct records only, in blocks, with one thread for each.
+    from. ``sklearn.base.clone`` keeps the models. Each is asked about distinct records only, in blocks.
 
     Examples
     --------
     >>> from sklearn.tree import DecisionTreeClassifier
     >>> X = np.array([[0.0], [1.0]])
     >>> models = [DecisionTreeClassifier().fit(X, y) for y in (["a", "b"], ["a", "b"], ["b", "c"])]
-    >>> ensemble = VotingEnsemble(models)
-    >>> ensemble.predict(X).tolist(), ensemble.predict_proba(X).round(2).tolist()
-    (['a', 'b'], [[0.67, 0.33, 0.0], [0.0, 0.67, 0.33]])
+    >>> VotingEnsemble(models).predict_proba(X).round(2).tolist()
+    [[0.67, 0.33, 0.0], [0.0, 0.67, 0.33]]
     """
 
     def __init__(
@@ -143,10 +141,8 @@ class VotingEnsemble(Prefit, ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : DataFrame or array (n_rows, n_features)
-            Rows.
-        y : array (n_rows,)
-            Their classes.
+        X, y : DataFrame or array (n_rows, n_features), array (n_rows,)
+            Rows and their classes.
 
         Returns
         -------
@@ -277,10 +273,7 @@ class VotingEnsemble(Prefit, ClassifierMixin, BaseEstimator):
     def _ballots(self, X: Any) -> Ballots:
         """Ask all models about records, in columns that they know."""
         members = self._members()
-        if self.extra not in ("refuse", "ignore"):
-            raise unknown_name("extra", self.extra, ["refuse", "ignore"])
-        if self.extra == "refuse" and hasattr(X, "columns"):
-            members.check_columns(list(X.columns))
+        members.check_columns(list(getattr(X, "columns", [])), self.extra)
         return cast_ballots(
             members.models,
             X,
@@ -290,6 +283,7 @@ class VotingEnsemble(Prefit, ClassifierMixin, BaseEstimator):
             members.class_counts,
             one_hot=self.one_hot,
             n_jobs=self.n_jobs,
+            distinct=False,  # the caller has seen to it
         )
 
     def _validation(self) -> Validation | None:

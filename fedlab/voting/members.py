@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fedlab.errors import FedlabError
+from fedlab.errors import FedlabError, unknown_name
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,14 +47,18 @@ class Members:
         every = {"models": self.models, **self.beside}
         return {name: None if values is None else [values[n] for n in numbers] for name, values in every.items()}
 
-    def check_columns(self, columns: Sequence[str]) -> None:
-        """Refuse a column that a model was not fitted on."""
+    def check_columns(self, columns: Sequence[str], extra: str = "refuse") -> None:
+        """Refuse a column that a model was not fitted on, unless it is to be ignored."""
+        if extra not in ("refuse", "ignore"):
+            raise unknown_name("extra", extra, ["refuse", "ignore"])
+        if extra == "ignore":
+            return
         for model, name in zip(self.models, self.organisations, strict=True):
             known: Any = getattr(model, "feature_names_in_", None)
-            extra = [] if known is None else [column for column in columns if column not in set(known)]
-            if extra:
+            new = [] if known is None else [column for column in columns if column not in set(known)]
+            if new:
                 raise FedlabError(
-                    f"organisation {name!r}: its model was not fitted on column {extra[0]!r}; it knows "
+                    f"organisation {name!r}: its model was not fitted on column {new[0]!r}; it knows "
                     f"{', '.join(map(repr, list(known)[:20]))}; drop the column, or give extra='ignore'"
                 )
 

@@ -4,6 +4,7 @@ import numpy as np
 
 from fedlab.voting.ballots import Ballots
 from fedlab.voting.contract import Range
+from fedlab.voting.orders import values_left_out
 from fedlab.voting.registry import rule
 from fedlab.voting.support import Support, add_up, divide
 
@@ -30,6 +31,7 @@ def soft(ballots: Ballots) -> Support:
 @rule(
     "median",
     needs=("probabilities",),
+    certificate="bound",
     formula="argmax_k median_i p_i(k)",
     source="Kittler, Hatef, Duin and Matas, On Combining Classifiers, IEEE TPAMI 20(3), 1998 (median rule)",
     use="As soft, where a few models may be far off: the middle does not move with them.",
@@ -57,6 +59,7 @@ def median(ballots: Ballots) -> Support:
     "trimmed_mean",
     needs=("probabilities",),
     ranges={"trim": Range(0, 0.5)},
+    certificate="bound",
     formula="argmax_k mean of p_i(k) without the floor(trim * n) least and greatest",
     source="L. I. Kuncheva, Combining Pattern Classifiers, 2nd ed., Wiley 2014, ch. 5 (trimmed mean)",
     use="Between soft and median: how many far-off models to set aside on either side is yours to say.",
@@ -78,8 +81,7 @@ def trimmed_mean(ballots: Ballots, trim: float = 0.2) -> Support:
     assert ballots.probabilities is not None
     answered = ballots.answered
     votes = answered.sum(axis=0)
-    # A share such as 0.2 of 5 is one value, though 0.2 is a little more or less than a fifth.
-    cut = np.minimum(np.floor(trim * votes + 1e-9).astype(np.int64), np.maximum(votes - 1, 0) // 2)
+    cut = values_left_out(votes, trim)
     ordered = np.sort(np.where(answered[:, :, None], ballots.probabilities, np.inf), axis=0)
     kept = (np.where((place >= cut) & (place < votes - cut), 1, 0) for place in range(ballots.n_models))
     parts = (

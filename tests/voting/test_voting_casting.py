@@ -260,3 +260,46 @@ def test_threads_change_nothing():
     assert one.labels.tobytes() == three.labels.tobytes()
     with pytest.raises(FedlabError, match="'organisation 2', record 1: predict said 7"):
         cast_ballots([Stub([0, 1], [0, 1, 1]), Stub([0, 1], [0, 7, 1])], X, n_jobs=2)
+
+
+class _Counting:
+    """A stub that notes how many records it was asked about."""
+
+    classes_ = np.array([0, 1])
+
+    def __init__(self):
+        self.asked = []
+
+    def predict_proba(self, X):
+        """Return probabilities that depend on the record alone."""
+        rows = np.asarray(X, dtype=float)
+        self.asked.append(len(rows))
+        share = 1 / (1 + np.exp(-np.nan_to_num(rows).sum(axis=1)))
+        return np.stack([1 - share, share], axis=1)
+
+    def predict(self, X):
+        """Return the greater."""
+        return self.predict_proba(X).argmax(axis=1)
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_equal_records_are_asked_about_once(named):
+    """Records that repeat, gaps included, cost one question and get the answers that each would get by itself."""
+    X = np.random.default_rng(0).integers(0, 3, (500, 3)).astype(float)
+    X[X[:, 0] == 2, 0] = np.nan
+    table = pd.DataFrame(X, columns=list("abc")) if named else X
+    model = _Counting()
+    found = cast_ballots([model, None, model], table)
+    assert set(model.asked) == {27}
+    plain = cast_ballots([model, None, model], table, distinct=False)
+    assert set(model.asked[-2:]) == {500}
+    assert (found.labels == plain.labels).all() and (found.probabilities == plain.probabilities).all()
+    assert (found.labels[1] == -1).all() and found.labels[0].tolist() == _Counting().predict(X).tolist()
+
+
+def test_records_that_cannot_be_compared_are_all_asked_about():
+    """A column of lists cannot be hashed: every record is asked about, and nothing fails."""
+    model = _Counting()
+    model.predict_proba = lambda X: np.tile([0.25, 0.75], (len(X), 1))
+    found = cast_ballots([model], pd.DataFrame({"a": [[1], [1], [2]]}))
+    assert found.labels.tolist() == [[1, 1, 1]]
