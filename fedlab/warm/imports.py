@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Any
 
 # fmt: off
-# What a kernel itself needs, then what the pipeline's notebooks need. Neither pyplot nor the inline backend: both look,
-# when imported, for a running shell and a chosen backend, and figures are lost without a word where there is none yet.
+# What a kernel itself needs, then what the pipeline's notebooks need.
 MODULES = (
     "ipykernel.kernelapp", "ipykernel.zmqshell", "ipykernel.ipkernel", "ipykernel.comm", "IPython.core.completerlib",
     "IPython.core.display", "IPython.core.magics", "jupyter_client", "numpy", "numpy.random", "pandas", "pyarrow",
     "pyarrow.parquet", "matplotlib", "matplotlib.figure", "matplotlib.ticker", "matplotlib.backends.backend_agg",
-    "matplotlib.backends.backend_svg", "matplotlib_inline", "scipy.stats", "scipy.special", "scipy.optimize",
+    "matplotlib.backends.backend_svg", "scipy.stats", "scipy.special", "scipy.optimize",
     "scipy.sparse", "sklearn.ensemble", "sklearn.impute", "sklearn.linear_model", "sklearn.metrics",
     "sklearn.model_selection", "sklearn.pipeline", "sklearn.preprocessing", "sklearn.tree", "skops.io", "joblib",
     "pydantic",
@@ -34,6 +33,9 @@ READ_AT_START = (
     "OMP_", "OPENBLAS_", "PANDAS_", "PYDEVD_", "PYTHON", "SCIPY_", "SKLEARN_", "TEMP", "TMP", "TZ", "VECLIB_", "XDG_",
 )
 # fmt: on
+# These look, when they are imported, for a running shell and a chosen backend; where there is none yet, a notebook's
+# figures are lost without a word. (`matplotlib_inline` imports the second.)
+FOR_KERNELS_ONLY = ("matplotlib.pyplot", "matplotlib_inline.backend_inline")
 # joblib and scikit-learn set these when they are imported, so managers have them or not.
 SET_BY_IMPORTS = ("KMP_INIT_AT_FORK", "KMP_DUPLICATE_LIB_OK")
 # Set for the template alone: Arrow's second allocator would start a thread.
@@ -124,6 +126,9 @@ def _import_all(modules: Iterable[str]) -> str:
             importlib.import_module(name)
             if said:
                 return f"importing {name} warns: {said[0]}"
+            for early in FOR_KERNELS_ONLY:
+                if early in sys.modules:
+                    return f"importing {name} imports {early}, and figures would be lost"
     except Exception as error:
         return f"{name} cannot be imported: {error}"
     finally:
