@@ -119,7 +119,10 @@ def kernel_environment(place: KernelPlace, import_from: Iterable[str]) -> Iterat
         # clash, where its path is short enough to have any.
         sockets = os.name == "posix" and len(os.fsencode(own)) <= _LONGEST_FOLDER
         try:
-            yield Config({"KernelManager": {"transport": "ipc"}}) if sockets else Config()
+            config = Config({"AsyncKernelManager": {"client_factory": "fedlab.sweep.prompt.PromptClient"}})
+            if sockets:
+                config.KernelManager.transport = "ipc"
+            yield config
         finally:
             os.environ.clear()
             os.environ.update(before)
