@@ -12,6 +12,7 @@ import click
 
 import fedlab
 from fedlab.errors import FedlabError, unknown_name
+from fedlab.warm.command import warm as warm_command
 
 if TYPE_CHECKING:
     from fedlab.sweep.execute import Outcome
@@ -300,6 +301,8 @@ def list_names(kind: str | None) -> None:
         if kind in (None, title):
             click.echo(f"{title}: {', '.join(registry)}")
 
+
+main.add_command(warm_command)
 
 if __name__ == "__main__":
     main()
