@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import builtins
+import contextlib
 import importlib
 import importlib.machinery
 import os
 import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 # fmt: off
@@ -36,8 +39,9 @@ READ_AT_START = (
 # These look, when they are imported, for a running shell and a chosen backend; where there is none yet, a notebook's
 # figures are lost without a word. (`matplotlib_inline` imports the second.)
 FOR_KERNELS_ONLY = ("matplotlib.pyplot", "matplotlib_inline.backend_inline")
-# joblib and scikit-learn set these when they are imported, so managers have them or not.
-SET_BY_IMPORTS = ("KMP_INIT_AT_FORK", "KMP_DUPLICATE_LIB_OK")
+# joblib, scikit-learn and papermill set these when they are imported, so managers have them or not; the last only
+# silences a notice of the debugger's.
+SET_BY_IMPORTS = ("KMP_INIT_AT_FORK", "KMP_DUPLICATE_LIB_OK", "PYDEVD_DISABLE_FILE_VALIDATION")
 # Set for the template alone: Arrow's second allocator would start a thread.
 QUIET = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
 INLINE = "module://matplotlib_inline.backend_inline"
@@ -123,7 +127,8 @@ def _import_all(modules: Iterable[str]) -> str:
     warnings.showwarning = lambda message, *rest, **more: said.append(str(message))
     try:
         for name in modules:
-            importlib.import_module(name)
+            with _as_in_a_kernel() if name == "pandas" else contextlib.nullcontext():
+                importlib.import_module(name)
             if said:
                 return f"importing {name} warns: {said[0]}"
             for early in FOR_KERNELS_ONLY:
@@ -134,6 +139,16 @@ def _import_all(modules: Iterable[str]) -> str:
     finally:
         warnings.showwarning = shown
     return ""
+
+
+@contextlib.contextmanager
+def _as_in_a_kernel() -> Iterator[None]:
+    """Answer pandas, which asks when it is imported whether a kernel or a terminal shows its tables, and how wide."""
+    builtins.get_ipython = lambda: SimpleNamespace(kernel=None)  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        del builtins.get_ipython  # type: ignore[attr-defined]
 
 
 def _state(file: str) -> tuple[int, ...] | None:

@@ -57,6 +57,8 @@ def test_figures_and_text_are_those_of_a_cold_kernel(template, tmp_path):
         "plt.plot(np.arange(9) ** 2)\nplt.title('squares')\nplt.show()",
         "figure, axes = plt.subplots()\naxes.imshow(np.eye(5))\naxes.set_axis_off()",
         "pd.DataFrame({'a': [1, 2], 'b': ['x', None]})",
+        # pandas decides when it is imported how many columns it shows
+        "pd.DataFrame({f'a long column number {number}': [number] for number in range(30)})",
         "print(plt.get_backend())\nfrom sklearn.tree import DecisionTreeClassifier\nDecisionTreeClassifier()",
     )
     cold, warm = outputs(COLD, tmp_path, *cells), outputs(template, tmp_path, *cells)
