@@ -12,6 +12,7 @@ import click
 
 import fedlab
 from fedlab.errors import FedlabError, unknown_name
+from fedlab.warm.command import warm as warm_command
 
 if TYPE_CHECKING:
     from fedlab.sweep.execute import Outcome
@@ -54,7 +55,14 @@ def main() -> None:
 )
 @click.option("--dry-run", is_flag=True, help="Print the runs and which are cached; execute nothing.")
 @click.option("--figures/--no-figures", default=True, help="Draw the figures and the report at the end.")
-def sweep(params: str, jobs: int | None, results: Path, notebooks: Path | None, dry_run: bool, figures: bool) -> None:
+@click.option(
+    "--warm/--cold",
+    default=True,
+    help="Fork kernels from one process that has imported the libraries; see docs/warm.md.",
+)
+def sweep(
+    params: str, jobs: int | None, results: Path, notebooks: Path | None, dry_run: bool, figures: bool, warm: bool
+) -> None:
     """Run a params file: PARAMS is a YAML file, or the name of one that comes with fedlab (quick).
 
     Only what is missing runs. A failed run does not stop the others: the exit status is 1, and a table says where
@@ -62,6 +70,7 @@ def sweep(params: str, jobs: int | None, results: Path, notebooks: Path | None, 
     """
     from fedlab.sweep.collect import RESULTS, TIMINGS, collect
     from fedlab.sweep.graph import plan as make_plan
+    from fedlab.sweep.kernels import Kernels
     from fedlab.sweep.params import read_sweep
     from fedlab.sweep.report import FIGURES, REPORT, draw_figures, withdraw
     from fedlab.sweep.runner import run_plan
@@ -80,21 +89,22 @@ def sweep(params: str, jobs: int | None, results: Path, notebooks: Path | None, 
         _print_plan(plan, folder)
         return
     try:
-        with _progress_bar(asked.name) as watch:
-            progress = run_plan(plan, folder, jobs, watch)
+        with Kernels(warm) as kernels:
+            with _progress_bar(asked.name) as watch:
+                progress = run_plan(plan, folder, jobs, watch, kernels)
+            failures = list(progress.outcomes)
+            table, _ = collect(plan, folder)
+            withdraw(folder)
+            failed = draw_figures(asked, folder, place, kernels) if figures and len(table) else None
     except KeyboardInterrupt:
         click.echo("\nstopped; finished runs are kept: the same command goes on from here")
         raise SystemExit(130) from None
     except OSError as error:
         raise FedlabError(f"{folder} cannot be written: {error}; choose another place with --results") from error
-    failures = list(progress.outcomes)
-    table, _ = collect(plan, folder)
-    drawn = False
-    withdraw(folder)
-    if figures and len(table):
-        failed = draw_figures(asked, folder, place)
-        failures += [failed] if failed else []
-        drawn = failed is None
+    failures += [failed] if failed else []
+    drawn = bool(figures and len(table) and failed is None)
+    if progress.cold:
+        click.echo(f"kernels  {progress.cold} cold, with the same results: {progress.why_cold}")
     _print_failures(failures, progress.skipped)
     click.echo(f"results  {folder / RESULTS}  ({len(table)} of {len(asked.cells)} cells)")
     click.echo(f"seconds  {folder / TIMINGS}")
@@ -291,6 +301,8 @@ def list_names(kind: str | None) -> None:
         if kind in (None, title):
             click.echo(f"{title}: {', '.join(registry)}")
 
+
+main.add_command(warm_command)
 
 if __name__ == "__main__":
     main()

@@ -6,7 +6,6 @@ import contextlib
 import logging
 import os
 import sys
-import tempfile
 import time
 import traceback
 from collections.abc import Iterator
@@ -14,12 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fedlab.files import plain, sha256_file, write_json
-from fedlab.sweep.keys import PACKAGE, source_hash
+from fedlab.files import plain, sha256_file
+from fedlab.sweep.kernels import COLD, KERNEL, KernelPlace, kernel_environment
+from fedlab.sweep.keys import source_hash
 from fedlab.sweep.store import NOTEBOOK_FILE, RunStore
 
 LOG_FILE = "kernel.log"
-KERNEL = "fedlab-run"
 
 # Without this file a stage has not done its work, whatever the notebook's own end says (a cell may call sys.exit).
 MADE_BY = {
@@ -43,11 +42,12 @@ class Job:
     info: dict[str, Any]
     import_from: tuple[str, ...] = ()
     files: dict[str, str] = field(default_factory=dict)
+    kernels: KernelPlace = COLD
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a run."""
+    """What became of a run; ``why_cold`` says why its kernel was not forked from the template, where there is one."""
 
     stage: str
     key: str
@@ -55,6 +55,7 @@ class Outcome:
     error: str = ""
     notebook: str = ""
     parameters: dict[str, Any] = field(default_factory=dict)
+    why_cold: str = ""
 
 
 def execute(job: Job) -> Outcome:
@@ -73,20 +74,23 @@ def execute(job: Job) -> Outcome:
     store = RunStore(job.store)
     store.forget_failure(job.stage, job.key)
     start = time.perf_counter()
+    why_cold = ""
     with store.workplace(job.stage, job.key) as folder:
         try:
-            _run_notebook(job, folder)
+            why_cold = _run_notebook(job, folder)
             if not (folder / MADE_BY[job.stage]).exists():
                 raise RuntimeError(f"the notebook ended without writing {MADE_BY[job.stage]} to its out_dir")
             _check_unchanged(job)
             seconds = time.perf_counter() - start
             (folder / LOG_FILE).unlink()
-            store.publish(folder, job.stage, job.key, job.info | {"seconds": round(seconds, 3)})
+            kernel = "warm" if job.kernels.template and not why_cold else "cold"
+            info = job.info | {"seconds": round(seconds, 3), "kernel": kernel}
+            store.publish(folder, job.stage, job.key, info)
         except Exception as error:
             kept = _keep(store, job, folder)
             seconds = time.perf_counter() - start
             return Outcome(job.stage, job.key, seconds, _one_line(error), str(kept), job.parameters)
-    return Outcome(job.stage, job.key, seconds, parameters=job.parameters)
+    return Outcome(job.stage, job.key, seconds, parameters=job.parameters, why_cold=why_cold)
 
 
 def _check_unchanged(job: Job) -> None:
@@ -116,16 +120,16 @@ def _one_line(error: Exception) -> str:
     return f"{name}: {value}"[:500] if value else name
 
 
-def _run_notebook(job: Job, folder: Path) -> None:
-    """Execute the notebook in its folder; the executed one is left there too."""
+def _run_notebook(job: Job, folder: Path) -> str:
+    """Execute the notebook in its folder, leave the executed one there, and say why its kernel was cold."""
     import papermill
-    from traitlets.config import Config
+
+    from fedlab.warm.provisioner import WarmProvisioner
 
     inputs = {name: str(RunStore(job.store).path(*place.split("/", 1)).resolve()) for name, place in job.inputs.items()}
     logging.getLogger("papermill").setLevel(logging.ERROR)
-    # Kernels that run side by side would pick their TCP ports in a race; sockets in a folder of their own cannot clash.
-    ipc = Config({"KernelManager": {"transport": "ipc"}}) if os.name == "posix" else Config()
-    with _environment(job), _quiet(folder / LOG_FILE):
+    WarmProvisioner.last = ""
+    with kernel_environment(job.kernels, job.import_from) as config, _quiet(folder / LOG_FILE):
         papermill.execute_notebook(
             _literal(job.notebook),
             _literal(folder / NOTEBOOK_FILE),
@@ -137,8 +141,9 @@ def _run_notebook(job: Job, folder: Path) -> None:
             request_save_on_cell_execute=False,
             autosave_cell_every=0,
             start_timeout=120,
-            config=ipc,
+            config=config,
         )
+    return WarmProvisioner.last
 
 
 def _literal(path: Path) -> str:
@@ -162,40 +167,3 @@ def _quiet(log: Path) -> Iterator[None]:
             os.dup2(kept[1], 2)
             os.close(kept[0])
             os.close(kept[1])
-
-
-def _write_kernelspec(folder: Path) -> None:
-    """Describe a kernel of this very interpreter: what is called python3 elsewhere may be another."""
-    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-    spec = {"argv": argv, "display_name": "fedlab run", "language": "python"}
-    write_json(folder / "kernels" / KERNEL / "kernel.json", spec)
-
-
-@contextlib.contextmanager
-def _environment(job: Job) -> Iterator[None]:
-    """Set the kernel's environment: one thread, where user modules are found, folders of its own.
-
-    One thread whatever the number of jobs: side by side, more would oversubscribe the cores; and a sum that BLAS
-    splits over threads differs in its last bits from one that it does not, so results would depend on the jobs.
-    """
-    before = dict(os.environ)
-    # This very package first: a checkout in the folder that one works from must not take its place.
-    found = [str(PACKAGE.parent), *filter(None, [before.get("PYTHONPATH", "")])]
-    with tempfile.TemporaryDirectory(prefix="fedlab-") as own:
-        _write_kernelspec(Path(own))
-        os.environ |= {
-            **{f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "NUMEXPR")},
-            "LOKY_MAX_CPU_COUNT": "1",
-            "PYTHONPATH": os.pathsep.join(found),
-            "FEDLAB_IMPORT_FROM": os.pathsep.join(job.import_from),
-            "JUPYTER_PATH": own,
-            "PYTHONHASHSEED": "0",
-            "IPYTHONDIR": own,
-            "JUPYTER_RUNTIME_DIR": own,
-            "PYDEVD_DISABLE_FILE_VALIDATION": "1",
-        }
-        try:
-            yield
-        finally:
-            os.environ.clear()
-            os.environ.update(before)

@@ -228,21 +228,24 @@ class _Builder:
 
     def train(self, cell: Cell, shards: Run, **more: Any) -> Run:
         """Return the run that trains a model on each shard of a partition."""
-        return self._run(
-            "train",
-            {
-                "model": cell.model,
-                "test_size": cell.test_size,
-                "random_state": cell.random_state,
-                "format": cell.format,
-                **more,
-            },
-            {"shards": shards},
-            [path for path in import_paths(cell) if path not in (cell.scheme, cell.rule)],
-        )
+        parameters = {
+            "model": cell.model,
+            "test_size": cell.test_size,
+            "random_state": cell.random_state,
+            "format": cell.format,
+            **more,
+        }
+        paths = [path for path in import_paths(cell) if path not in (cell.scheme, cell.rule)]
+        same = ("train", shards.key, canonical_json(parameters))
+        return self._once(same, lambda: self._run("train", parameters, {"shards": shards}, paths))
 
     def partition(self, cell: Cell) -> Run:
         """Return the run that cuts a cell's records into shards."""
+        names = {"data", "holdout", "scheme", "scheme_options", "n_shards", "min_rows", "quality", "seed"}
+        same = ("partition", canonical_json(cell.model_dump(include=names)))
+        return self._once(same, lambda: self._partition(cell))
+
+    def _partition(self, cell: Cell) -> Run:
         from fedlab.partition import SCHEMES
 
         data, fingerprint, records = self._data(cell)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import inspect
 import itertools
+import json
 import math
 import re
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -178,6 +180,8 @@ def parse_sweep(content: Any, name: str = "sweep", folder: Path | str = ".") -> 
     >>> [(cell.n_shards, cell.rule) for cell in sweep.cells]
     [(2, 'majority'), (2, 'soft'), (4, 'majority'), (4, 'soft')]
     """
+    # An own model's module may have been mended since another file was read.
+    _check_model.cache_clear()
     top, blocks = _blocks(content)
     problems: list[str] = []
     cells: dict[str, Cell] = {}
@@ -407,7 +411,6 @@ def _check_names(cell: Cell) -> None:
     from fedlab.exchange import FORMATS
     from fedlab.partition import check_options
     from fedlab.records import check_data
-    from fedlab.training import check_model
     from fedlab.voting import check_rule
 
     problems = [
@@ -417,7 +420,7 @@ def _check_names(cell: Cell) -> None:
     ]
     for check in (
         lambda: check_options(cell.scheme, cell.scheme_options),
-        lambda: check_model(cell.model),
+        lambda: _check_model(canonical_json(cell.model)),
         lambda: FORMATS.get(cell.format),
         lambda: check_rule(cell.rule, cell.rule_options, cell.tie),
         lambda: check_data(cell.data),
@@ -428,12 +431,21 @@ def _check_names(cell: Cell) -> None:
         except FedlabError as error:
             problems.append(str(error))
     if problems:
-        raise FedlabError("\n  ".join(problems))
+        raise FedlabError("\n  ".join(dict.fromkeys(problems)))
+
+
+@cache
+def _check_model(text: str) -> bool:
+    """Check a model, given as JSON, once for all cells; say whether it gives probabilities."""
+    from fedlab.training import build_model, check_model
+
+    model = json.loads(text)
+    check_model(model)
+    return hasattr(build_model(model), "predict_proba")
 
 
 def _check_needs(cell: Cell) -> None:
     """Check that a sweep has what the rule needs: validation rows; probabilities only where the model gives them."""
-    from fedlab.training import build_model
     from fedlab.voting import RULES
 
     if cell.rule not in RULES:
@@ -448,7 +460,7 @@ def _check_needs(cell: Cell) -> None:
             "measured on the same rows)"
         )
     wants = "probabilities" in needs or cell.tie == "probability"
-    if wants and not hasattr(build_model(cell.model), "predict_proba"):
+    if wants and not _check_model(canonical_json(cell.model)):
         raise FedlabError(
             f"rule {cell.rule!r} with tie {cell.tie or 'default'} needs probabilities, and the model {cell.model!r} "
             "gives none (it has no predict_proba); take a rule of labels, such as majority, or another model"

@@ -11,6 +11,7 @@ from fedlab.files import sha256_file, write_text
 from fedlab.sweep.collect import RESULTS
 from fedlab.sweep.execute import Outcome
 from fedlab.sweep.graph import make_run
+from fedlab.sweep.kernels import COLD, Kernels
 from fedlab.sweep.keys import notebook_parameters
 from fedlab.sweep.params import Sweep
 from fedlab.sweep.runner import make_job, run_jobs
@@ -20,7 +21,7 @@ FIGURES = "figures"
 REPORT = "report.html"
 
 
-def draw_figures(sweep: Sweep, folder: Path, notebooks: Path) -> Outcome | None:
+def draw_figures(sweep: Sweep, folder: Path, notebooks: Path, kernels: Kernels | None = None) -> Outcome | None:
     """Run the figures notebook on a sweep's `results.csv`, and publish its figures and the report.
 
     Parameters
@@ -31,6 +32,8 @@ def draw_figures(sweep: Sweep, folder: Path, notebooks: Path) -> Outcome | None:
         The sweep's folder, which holds `results.csv`.
     notebooks : Path
         The folder of the notebooks.
+    kernels : Kernels, optional
+        Where the kernel comes from; by default it is cold.
 
     Returns
     -------
@@ -51,7 +54,8 @@ def draw_figures(sweep: Sweep, folder: Path, notebooks: Path) -> Outcome | None:
     outside = {"results": sha256_file(results)}
     run = make_run("figures", notebook, {"results": str(results)}, outside=outside, hashed={})
     if not store.holds(run.stage, run.key):
-        for outcome in run_jobs([make_job(run, folder, folder)], 1):
+        place = kernels.place() if kernels else COLD
+        for outcome in run_jobs([make_job(run, folder, folder, place)], 1):
             if outcome.error:
                 return outcome
     _publish(store.path(run.stage, run.key), folder, sweep.title or sweep.name)

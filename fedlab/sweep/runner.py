@@ -10,6 +10,7 @@ from pathlib import Path
 
 from fedlab.sweep.execute import Job, Outcome, execute
 from fedlab.sweep.graph import STAGES, Plan, Run
+from fedlab.sweep.kernels import COLD, KernelPlace, Kernels
 from fedlab.sweep.store import RunStore
 
 Watcher = Callable[["Progress"], None]
@@ -25,6 +26,10 @@ class Progress:
         All runs; executed now; found in the store; failed; not tried since a run they need failed.
     outcomes : list of Outcome
         The failed runs.
+    cold : int
+        Runs whose kernel was cold though a warm one was wanted.
+    why_cold : str
+        Why the first of them was.
     """
 
     total: int = 0
@@ -33,6 +38,8 @@ class Progress:
     failed: int = 0
     skipped: int = 0
     outcomes: list[Outcome] = field(default_factory=list)
+    cold: int = 0
+    why_cold: str = ""
 
     @property
     def left(self) -> int:
@@ -40,7 +47,13 @@ class Progress:
         return self.total - self.done - self.cached - self.failed - self.skipped
 
 
-def run_plan(plan: Plan, folder: Path, jobs: int | None = None, watch: Watcher = lambda progress: None) -> Progress:
+def run_plan(
+    plan: Plan,
+    folder: Path,
+    jobs: int | None = None,
+    watch: Watcher = lambda progress: None,
+    kernels: Kernels | None = None,
+) -> Progress:
     """Execute what is missing of a plan.
 
     Parameters
@@ -53,6 +66,8 @@ def run_plan(plan: Plan, folder: Path, jobs: int | None = None, watch: Watcher =
         How many runs at once; by default one per core.
     watch : callable, optional
         Called with the progress after every change.
+    kernels : Kernels, optional
+        Where kernels come from; by default they are cold.
 
     Returns
     -------
@@ -75,7 +90,11 @@ def run_plan(plan: Plan, folder: Path, jobs: int | None = None, watch: Watcher =
             else:
                 wanted.append(run)
         watch(progress)
-        for outcome in run_jobs([make_job(run, folder, plan.sweep.folder) for run in wanted], jobs):
+        place = kernels.place() if kernels and wanted else COLD
+        for outcome in run_jobs([make_job(run, folder, plan.sweep.folder, place) for run in wanted], jobs):
+            why_cold = outcome.why_cold or (kernels.why_cold if kernels else "")
+            progress.cold += bool(why_cold)
+            progress.why_cold = progress.why_cold or why_cold
             if outcome.error:
                 progress.failed += 1
                 progress.outcomes.append(outcome)
@@ -88,7 +107,7 @@ def run_plan(plan: Plan, folder: Path, jobs: int | None = None, watch: Watcher =
     return progress
 
 
-def make_job(run: Run, folder: Path, params_folder: Path) -> Job:
+def make_job(run: Run, folder: Path, params_folder: Path, kernels: KernelPlace = COLD) -> Job:
     """Return what a worker must know to execute a run."""
     info = {
         "stage": run.stage,
@@ -101,7 +120,8 @@ def make_job(run: Run, folder: Path, params_folder: Path) -> Job:
     inputs = {name: f"{source.stage}/{source.key}" for name, source in run.inputs.items()}
     places = dict.fromkeys([str(params_folder.resolve()), str(Path.cwd())])
     where = tuple(places)
-    return Job(folder.resolve(), run.stage, run.key, run.notebook, run.parameters, inputs, info, where, run.files)
+    store = folder.resolve()
+    return Job(store, run.stage, run.key, run.notebook, run.parameters, inputs, info, where, run.files, kernels)
 
 
 def run_jobs(jobs: list[Job], n_jobs: int | None) -> Iterator[Outcome]:

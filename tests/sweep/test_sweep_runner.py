@@ -175,7 +175,8 @@ def test_the_list_command_names_what_params_files_may_use():
 @pytest.mark.slow
 def test_a_killed_worker_costs_its_own_run_only(params, stubs, tmp_path, change):
     """A run that kills its worker process, as the system does for want of memory, fails; all others are done."""
-    change("3_vote.ipynb", 'import signal\nif rule == "any" and seed == 1: os.kill(os.getppid(), signal.SIGKILL)')
+    worker = 'int(os.environ["JPY_PARENT_PID"])'
+    change("3_vote.ipynb", f'import signal\nif rule == "any" and seed == 1: os.kill({worker}, signal.SIGKILL)')
     process = start(params, stubs, tmp_path / "results", "--jobs", "2", "--no-figures")
     said = process.communicate(timeout=300)[0]
     assert process.returncode == 1, said
