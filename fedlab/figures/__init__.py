@@ -5,6 +5,7 @@ import pandas as pd
 from fedlab.errors import FedlabError
 from fedlab.figures.drawing import FIGURES, Drawing, save
 from fedlab.figures.organisations import agreement_map, bytes_sent, margins, who_holds_what
+from fedlab.figures.ranks import critical_difference_diagram
 from fedlab.figures.style import label_style, rule_style
 from fedlab.figures.vote import (
     accuracy_by_shards,
@@ -20,6 +21,7 @@ __all__ = [
     "agreement_map",
     "auc_by_shards",
     "bytes_sent",
+    "critical_difference_diagram",
     "difference_from_centralised",
     "draw_all",
     "label_style",

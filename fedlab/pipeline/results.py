@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -69,17 +70,19 @@ def small_results(path: Path | str) -> None:
                     verdict = vote(trained.ballots, rule, positive=trained.about["positive"])
                     measured = evaluate(trained, central, verdict, n_resamples=200, seed=seed)
                     rows.append(with_parameters(trained.about["made_from"], measured, rule=rule))
-    _write(path, rows)
+    write_rows(path, rows)
 
 
-def results_or_default(results: Path | str) -> Path:
-    """Return a results file for the figures notebook.
+def results_or_default(results: Path | str, make: Callable[[Path], None] = small_results) -> Path:
+    """Return a results file for a figures notebook.
 
     Parameters
     ----------
     results : Path or str
         A `results.csv`; or the folder of a vote taken by hand, whose one row is then written as `results.csv` in it;
         where there is neither, a small sweep is made and its `results.csv` written there.
+    make : callable
+        Makes the small sweep: ``make(path)`` writes the CSV file.
 
     Returns
     -------
@@ -90,16 +93,15 @@ def results_or_default(results: Path | str) -> Path:
         return path
     table = path if path.suffix == ".csv" else path / "results.csv"
     if (path / VOTE).is_file():
-        _write(table, [results_of_vote(path)])
+        write_rows(table, [results_of_vote(path)])
     elif not table.is_file():
-        print(
-            f"no results in {results}: making a small sweep of nhefs; `fedlab sweep params/quick.yaml` makes a real one"
-        )
-        small_results(table)
+        print(f"no results in {results}: making a small sweep here; `fedlab sweep` with a params file makes a real one")
+        make(table)
     return table
 
 
-def _write(path: Path | str, rows: list[dict[str, Any]]) -> None:
+def write_rows(path: Path | str, rows: list[dict[str, Any]]) -> None:
+    """Write rows of results as CSV."""
     import pandas as pd
 
     with atomic_path(path) as temporary:
