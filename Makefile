@@ -27,7 +27,7 @@ check:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/nbstripout --verify notebooks/*.ipynb
+	$(BIN)/nbstripout --verify notebooks/*.ipynb notebooks/*/*.ipynb
 	$(BIN)/python -m pytest --doctest-modules fedlab tests -n $(TEST_JOBS) --dist loadgroup
 	$(BIN)/python -m pytest --nbval-lax --nbval-cell-timeout=120 -p no:cacheprovider notebooks
 

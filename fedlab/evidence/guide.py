@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from fedlab.evidence.ranks import LESS_IS_BETTER, MeanRanks, block_labels, compare_rules, rank_rules
@@ -12,11 +11,11 @@ REFERENCE = "majority"
 """The rule that needs nothing but verdicts: what another must beat to be worth what it needs."""
 
 _TIERS = {
-    "verdicts": "verdicts only",
-    "claims": "also the sizes, accuracies or class counts that organisations state",
-    "probabilities": "probabilities",
-    "validation": "validation rows of known class",
-    "own": "what your own code asks for",
+    "verdicts": "If you have verdicts only",
+    "claims": "If organisations also say their sizes, accuracies or class counts",
+    "probabilities": "If you have probabilities",
+    "validation": "If you have validation rows of known class",
+    "own": "With code of your own",
 }
 _SAME = 1e-12
 _SILENT = 0.99
@@ -162,9 +161,15 @@ def _whether(ranks: MeanRanks) -> str:
     apart = int(pairs["told_apart"].sum())
     differ = found.p_value <= 1 - ranks.level
     head = "The rules differ" if differ else "No difference between the rules was found"
+    least = 2.0 ** (1 - ranks.n_blocks) * (ranks.n_rules - 1)
+    few = (
+        " So few settings cannot tell any rule from another by the corrected signed-rank test, whatever they show."
+        if least > 1 - ranks.level
+        else ""
+    )
     return (
         f"{head} (Friedman chi-square {found.statistic:.1f}, p {_p(found.p_value)}); the critical difference of mean "
-        f"ranks is {ranks.critical_difference:.1f}, and {apart} of {len(pairs)} pairs lie further apart."
+        f"ranks is {ranks.critical_difference:.1f}, and {apart} of {len(pairs)} pairs lie further apart.{few}"
     )
 
 
@@ -198,9 +203,8 @@ def _by_needs(table: pd.DataFrame, ranks: MeanRanks, reference: str) -> list[str
         leaders = rows[rows["mean_rank"] - rows["mean_rank"].iloc[0] <= _SAME]
         names = _listed(leaders["rule"].tolist())
         sentences.append(
-            f"If you have {words}: {names} {'has' if len(leaders) == 1 else 'have'} the best mean rank of the "
-            f"{len(rows)} rule{'s' * (len(rows) != 1)} that need{'s' * (len(rows) == 1)} no more and no less, "
-            f"{rows['mean_rank'].iloc[0]:.1f} of {ranks.n_rules}"
+            f"{words}: {names} {'has' if len(leaders) == 1 else 'have'} the best mean rank of the "
+            f"{len(rows)} rule{'s' * (len(rows) != 1)} of this kind, {rows['mean_rank'].iloc[0]:.1f} of {ranks.n_rules}"
             + _against({str(k): v for k, v in rows.iloc[0].items()}, ranks, reference)
         )
     return sentences
@@ -247,16 +251,17 @@ def _by_scheme(results: pd.DataFrame, ranks: MeanRanks, sign: float, reference: 
 
 
 def _same(ranks: MeanRanks, reference: str) -> list[str]:
-    equal = [
-        str(rule)
-        for rule in ranks.scores
-        if rule != reference and np.allclose(ranks.scores[rule], ranks.scores[reference], rtol=0, atol=_SAME)
-    ]
+    """Name the rules that came to the same in every block, those that equal the reference first."""
+    groups: dict[tuple[float, ...], list[str]] = {}
+    for rule in [reference, *ranks.scores]:
+        held = groups.setdefault(tuple(ranks.scores[rule].round(12)), [])
+        held += [rule] if rule not in held else []
+    equal = [_listed(rules) for rules in groups.values() if len(rules) > 1]
     if not equal:
         return []
     return [
-        f"The same as '{reference}' in every setting here: {_listed(equal)}. Nothing is lost or gained in "
-        f"{_name(ranks.metric)} by choosing such a rule for what else it promises."
+        f"The same {_name(ranks.metric)} in every setting here: {'; '.join(equal)}. Among these, choose for what else "
+        "they promise."
     ]
 
 

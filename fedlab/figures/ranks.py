@@ -52,13 +52,13 @@ def critical_difference_diagram(results: pd.DataFrame) -> Drawing:
 def _draw(ranks: MeanRanks, groups: list[list[str]]) -> Figure:
     mean, critical = ranks.mean, ranks.critical_difference
     rules = [str(name) for name in mean.index]
-    made, (ax,) = panels(1, 7.0, 1.3 + 0.21 * len(rules), sharey=False)
+    made, (ax,) = panels(1, 7.0, 1.4 + 0.21 * len(rules), sharey=False)
     for place, rule in enumerate(rules):
         style = label_style(rule)
         ax.plot([1, mean[rule]], [place, place], color=GREY, linewidth=0.6, zorder=1)
         ax.plot([mean[rule]], [place], color=style.colour, marker=style.marker, linestyle="none", zorder=3)
     ax.set_yticks(range(len(rules)), [f"{rule}  {mean[rule]:.1f}" for rule in rules])
-    ax.set_ylim(len(rules) - 0.4, -2.2)
+    ax.set_ylim(len(rules) - 0.4, -2.7)
     highest = max(ranks.n_rules, 1 + critical)
     gap = highest / 40
     ax.errorbar(
@@ -70,7 +70,8 @@ def _draw(ranks: MeanRanks, groups: list[list[str]]) -> Figure:
         linewidth=1.6,
         label="critical difference",
     )
-    ax.annotate(f"critical difference {critical:.2f}", (1 + critical + gap, -1.3), va="center", fontsize=8)
+    told = f"critical difference {critical:.2f}: bars on the right join rules closer than this"
+    ax.annotate(told, (1, -2.1), va="center", fontsize=8)
     for number, group in enumerate(groups):
         first, last = rules.index(group[0]), rules.index(group[-1])
         side = highest + gap * (2 + number)
