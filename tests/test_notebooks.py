@@ -13,8 +13,8 @@ import yaml
 
 from fedlab.evidence import decision_guide, read_results
 from fedlab.files import read_json
-from fedlab.pipeline.results import with_parameters
-from fedlab.pipeline.rules import rules_without_validation
+from fedlab.pipeline.results import results_of_vote, with_parameters
+from fedlab.pipeline.rules import rules_asked
 from fedlab.pipeline.shards import make_partition
 from fedlab.pipeline.trained import centralised, train_partition
 from fedlab.pipeline.votes import evaluate
@@ -22,8 +22,8 @@ from fedlab.sweep.keys import notebook_parameters
 from fedlab.voting import RULES, vote
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
+PIPELINE = sorted(NOTEBOOKS.glob("*.ipynb"))
 ALL = sorted(NOTEBOOKS.rglob("*.ipynb"))
-PIPELINE = [path for path in ALL if path.parent == NOTEBOOKS]
 
 
 def run(name: str, folder: Path, **parameters):
@@ -151,12 +151,35 @@ def test_parameters_may_come_as_json_text(tmp_path):
 
 
 @pytest.mark.slow
+def test_quality_and_validation_by_hand_are_the_sweep_s(tmp_path):
+    """The notebooks one after the other give the numbers of the sweep's cell: same rows learnt from, same reference."""
+    noise = {"kind": "label_noise", "probability": [0.0, 0.4]}
+    params = tmp_path / "noisy.yaml"
+    forest = {"name": "random_forest", "n_estimators": 3}
+    content = {"n_shards": 2, "quality": noise, "validation": 0.3, "rule": "stacking", "n_resamples": 10}
+    params.write_text(json.dumps(content | {"model": forest}))
+    words = [sys.executable, "-m", "fedlab.cli", "sweep", str(params), "--notebooks", str(NOTEBOOKS)]
+    done = subprocess.run([*words, "--results", str(tmp_path)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    row = pd.read_csv(tmp_path / "noisy/results.csv").iloc[0]
+
+    run("1_partition.ipynb", tmp_path, n_shards=2, quality=noise)
+    run("2_train.ipynb", tmp_path, model=forest)
+    run("3_vote.ipynb", tmp_path, rule="stacking", validation=0.3, n_resamples=10)
+    by_hand = results_of_vote(tmp_path / "results/by_hand/vote")
+    assert row["quality"] == by_hand["quality"] and row["validation"] == by_hand["validation"] == 0.3
+    assert row["n_holdout"] == by_hand["n_holdout"] == 228
+    for name in ("accuracy", "roc_auc", "centralised_accuracy", "centralised_roc_auc", "difference_accuracy_low"):
+        assert row[name] == by_hand[name], name
+
+
+@pytest.mark.slow
 def test_the_rules_notebook_runs_alone(tmp_path):
-    """In an empty folder it makes a small sweep of every rule that needs ballots alone, and draws and tells."""
+    """In an empty folder it makes a small sweep of every rule without extras, and draws and tells."""
     done = run("experiments/rules.ipynb", tmp_path)
     made = tmp_path / "results/by_hand/rules"
     table = read_results(made / "results.csv")
-    assert set(rules_without_validation()) <= set(table["rule"]) and table["data"].nunique() == 2
+    assert set(rules_asked()) == {label.partition("(")[0] for label in table["rule"]} and table["data"].nunique() == 2
     assert {"iid", "dirichlet"} == set(table["scheme"]) and "making a small sweep" in printed(done)
     assert sorted(path.name for path in (made / "figures").iterdir()) == [
         "critical_difference.png",

@@ -131,7 +131,7 @@ def readable(value: Any) -> str:
             held = json.loads(value)
         except ValueError:
             return value
-        head = [str(held.pop(key)) for key in ("name", "class", "path") if key in held][:1]
+        head = [str(held.pop(key)) for key in ("name", "class", "path", "kind") if key in held][:1]
         rest = ", ".join(f"{key} {item}" for key, item in held.items())
         return " ".join([*head, f"({rest})"]) if head and rest else "".join(head) or rest
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -5,6 +5,7 @@ from fedlab.partition.assignments import export_assignment, read_assignment
 from fedlab.partition.dealt import Dealt
 from fedlab.partition.describe import describe_partition
 from fedlab.partition.holdout import hold_out
+from fedlab.partition.pooled import write_pooled
 from fedlab.partition.quality import check_quality
 from fedlab.partition.registry import (
     REQUIRED,
@@ -41,4 +42,5 @@ __all__ = [
     "split_records",
     "stream_partition",
     "write_partition",
+    "write_pooled",
 ]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from fedlab.records import Records
 
 
-def hold_out(records: Records, share: float, seed: int) -> np.ndarray:
+def hold_out(records: Records, share: float, seed: int, purpose: str = "holdout") -> np.ndarray:
     """Choose which rows are held out, in the same mix of classes (and of sites within classes) as the table.
 
     The units (rows, or groups where the schema names a group) are shuffled, sorted by class, then by site,
@@ -34,6 +34,8 @@ def hold_out(records: Records, share: float, seed: int) -> np.ndarray:
         The share of rows to hold out, from 0 to less than 1; 0 means that there is no holdout.
     seed : int
         The seed of the cell.
+    purpose : str
+        What the rows are for: each purpose has random numbers of its own, and errors name it.
 
     Returns
     -------
@@ -49,7 +51,7 @@ def hold_out(records: Records, share: float, seed: int) -> np.ndarray:
     ----------
     Madow and Madow 1944, On the theory of systematic sampling.
     """
-    share = real_number("holdout", share, "a share of rows from 0 to less than 1", 0, 1, low_ok=True)
+    share = real_number(purpose, share, "a share of rows from 0 to less than 1", 0, 1, low_ok=True)
     units = units_of(records)
     n_rows = len(units.of_row)
     if share == 0:
@@ -58,10 +60,10 @@ def hold_out(records: Records, share: float, seed: int) -> np.ndarray:
     target = round(share * n_rows)
     if target == 0:
         raise FedlabError(
-            f"holdout {share} of {n_rows} rows is less than one row; give at least {1 / max(n_rows, 1):.3g}, "
-            "or 0 for no holdout"
+            f"{purpose} {share} of {n_rows} rows is less than one row; give at least {1 / max(n_rows, 1):.3g}, "
+            f"or 0 for no {purpose}"
         )
-    generator = rng(seed, "holdout")
+    generator = rng(seed, purpose)
     order = generator.permutation(units.n)
     order = order[np.lexsort((units.sizes[order], _strata(records, units, labels)[order]))]
     held = np.zeros(units.n, dtype=bool)
@@ -71,8 +73,8 @@ def hold_out(records: Records, share: float, seed: int) -> np.ndarray:
     most = units.n - len(kept)
     if most == 0 or (units.single and target > most):
         raise FedlabError(
-            f"holdout {share} of {n_rows} rows ({units.n} {units.noun}s) leaves the organisations no row of "
-            f"some class; hold out at most {most} {units.noun}s, a share of {most / units.n:.3g}"
+            f"{purpose} {share} of {n_rows} rows ({units.n} {units.noun}s) leaves no row of "
+            f"some class outside it; hold out at most {most} {units.noun}s, a share of {most / units.n:.3g}"
         )
     held[kept] = False
     _approach(held, units.sizes, target, lottery[~np.isin(lottery, kept)])

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fedlab.files import read_json, write_json
+
+if TYPE_CHECKING:
+    from fedlab.partition import Partition
 
 ORIGIN = "made_from.json"
 
@@ -33,13 +36,34 @@ def make_partition(folder: Path | str, data: Any = "nhefs", n_shards: int | None
     n_shards : int or None
         How many organisations.
     **options
-        Of `split_records`: ``scheme``, ``holdout``, ``min_rows``, ``seed`` and the scheme's own.
+        Of `split_records`: ``scheme``, ``holdout``, ``min_rows``, ``seed``, ``quality`` and the scheme's own.
     """
     from fedlab.partition import split_records, write_partition
     from fedlab.records import load_records
 
     write_partition(split_records(load_records(data), n_shards=n_shards, **options), folder)
     write_origin(folder, data=data, n_shards=n_shards, **options)
+
+
+def pooled_partition(shards: Path | str, folder: Path | str) -> Partition:
+    """Write a partition with one organisation that holds the rows of all organisations of another one.
+
+    Parameters
+    ----------
+    shards : Path or str
+        The other one.
+    folder : Path or str
+        Where to.
+
+    Returns
+    -------
+    Partition
+    """
+    from fedlab.partition import read_partition, write_pooled
+
+    pooled = write_pooled(read_partition(shards), folder)
+    write_origin(folder, **read_origin(shards))
+    return pooled
 
 
 def partition_or_default(shards: Path | str) -> Path:

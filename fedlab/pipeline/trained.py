@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +10,11 @@ import numpy as np
 
 from fedlab.errors import FedlabError
 from fedlab.files import read_json, write_json
-from fedlab.pipeline.shards import make_partition, partition_or_default, read_origin
+from fedlab.pipeline.shards import make_partition, partition_or_default, pooled_partition, read_origin
 
 if TYPE_CHECKING:
+    import pandas
+
     from fedlab.exchange import Card
     from fedlab.partition import Partition
     from fedlab.records import Records
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 TRAINED = "trained.json"
 BALLOTS = "ballots.npz"
 MODELS = "models"
+FEATURES = "holdout_features.parquet"
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,8 @@ class TrainedSet:
         Which rows belong to one patient, where the schema names a group column.
     about : dict
         What `trained.json` says: sizes, classes, bytes, skew, and what it was all made from.
+    X : DataFrame (n_records, n_features)
+        The rows' features, for rules that look for similar patients.
     """
 
     ballots: Ballots
@@ -44,6 +49,37 @@ class TrainedSet:
     ids: np.ndarray
     groups: np.ndarray | None
     about: dict[str, Any]
+    X: pandas.DataFrame
+
+    def take(self, rows: np.ndarray) -> TrainedSet:
+        """Return the same models' answers on some of the rows, by their places."""
+        return replace(
+            self,
+            ballots=self.ballots.take_records(rows),
+            truth=self.truth[rows],
+            ids=self.ids[rows],
+            groups=None if self.groups is None else self.groups[rows],
+            X=self.X.iloc[rows].reset_index(drop=True),
+        )
+
+    def at(self, ids: np.ndarray) -> TrainedSet:
+        """Return the same models' answers on the rows with these identifiers, in this order.
+
+        Raises
+        ------
+        FedlabError
+            If the models were not asked about one of them.
+        """
+        if np.array_equal(self.ids, ids):
+            return self
+        places = {value: place for place, value in enumerate(self.ids.tolist())}
+        try:
+            return self.take(np.array([places[value] for value in np.asarray(ids).tolist()]))
+        except KeyError as error:
+            raise FedlabError(
+                "the organisations' models and the centralised one were asked about different holdout rows (row "
+                f"{error.args[0]!r} is missing); make both from the same data, holdout and seed"
+            ) from None
 
     @property
     def pooled_trees(self) -> np.ndarray | None:
@@ -77,6 +113,7 @@ def answer_holdout(folder: Path | str, partition: Partition, **made_from: Any) -
         The same as `read_trained` gives later.
     """
     from fedlab.exchange import load_models
+    from fedlab.records import write_table
     from fedlab.training import model_types, pool_trees
     from fedlab.voting import cast_ballots, save_ballots
 
@@ -100,6 +137,7 @@ def answer_holdout(folder: Path | str, partition: Partition, **made_from: Any) -
         "trees": None if pooled is None else pooled.trees,
         "made_from": read_origin(partition.dir) | made_from,
     }
+    write_table(holdout.X, folder / FEATURES)
     write_json(folder / TRAINED, about)
     return read_trained(folder)
 
@@ -142,6 +180,8 @@ def read_trained(folder: Path | str) -> TrainedSet:
     FedlabError
         If the folder does not hold a trained set.
     """
+    import pandas as pd
+
     from fedlab.voting import load_ballots
 
     folder = Path(folder)
@@ -159,10 +199,11 @@ def read_trained(folder: Path | str) -> TrainedSet:
         ids=kept.ids,
         groups=None if about["groups"] is None else np.asarray(about["groups"]),
         about=about,
+        X=pd.read_parquet(folder / FEATURES),
     )
 
 
-def train_partition(folder: Path | str, shards: Path | str, **recipe: Any) -> TrainedSet:
+def train_partition(folder: Path | str, shards: Path | str, pooled: bool = False, **recipe: Any) -> TrainedSet:
     """Train a model on each shard and ask them about the holdout, as `2_train.ipynb` does.
 
     Parameters
@@ -171,6 +212,8 @@ def train_partition(folder: Path | str, shards: Path | str, **recipe: Any) -> Tr
         Where models and answers go.
     shards : Path or str
         A folder that `make_partition` or `1_partition.ipynb` wrote.
+    pooled : bool
+        Train one model on the rows of all shards together instead.
     **recipe
         Of `train_all`: ``model``, ``test_size``, ``random_state``, ``format``.
 
@@ -182,7 +225,7 @@ def train_partition(folder: Path | str, shards: Path | str, **recipe: Any) -> Tr
     from fedlab.partition import read_partition
     from fedlab.training import train_all
 
-    partition = read_partition(shards)
+    partition = pooled_partition(shards, Path(folder) / "pooled") if pooled else read_partition(shards)
     train_all(partition, Path(folder) / MODELS, **recipe)
     return answer_holdout(folder, partition, **recipe)
 
@@ -196,7 +239,7 @@ def trained_or_default(trained: Path | str) -> TrainedSet:
 
 
 def centralised(trained: TrainedSet, folder: Path | str) -> TrainedSet:
-    """Train the centralised reference of a trained set: its recipe, on one shard that holds all rows.
+    """Train the centralised reference of a trained set: its recipe, on all rows as the organisations hold them.
 
     Parameters
     ----------
@@ -222,7 +265,10 @@ def centralised(trained: TrainedSet, folder: Path | str) -> TrainedSet:
             "trained; give one as `central`: the folder of 2_train.ipynb on a partition with n_shards=1"
         )
     shards = Path(folder) / "shards"
+    recipe = {name: made_from[name] for name in ("model", "test_size", "random_state", "format") if name in made_from}
+    if made_from.get("quality"):
+        make_partition(shards, **{name: value for name, value in made_from.items() if name not in recipe})
+        return train_partition(Path(folder) / "trained", shards, pooled=True, **recipe)
     same = {name: made_from[name] for name in ("holdout", "seed") if name in made_from}
     make_partition(shards, made_from["data"], n_shards=1, **same)
-    recipe = {name: made_from[name] for name in ("model", "test_size", "random_state", "format") if name in made_from}
     return train_partition(Path(folder) / "trained", shards, **recipe)

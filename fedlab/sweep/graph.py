@@ -207,15 +207,26 @@ class _Builder:
                 "rule": cell.rule,
                 "rule_options": cell.rule_options,
                 "tie": cell.tie,
+                **({"validation": cell.validation} if cell.validation else {}),
                 "n_resamples": cell.n_resamples,
                 "seed": cell.seed,
             },
-            {"trained": self.train(cell, self.partition(cell)), "central": self.train(cell, self.pooled(cell))},
+            {"trained": self.train(cell, self.partition(cell)), "central": self.central(cell)},
             [cell.rule],
             modules=_module_of(RULES, cell.rule),
         )
 
-    def train(self, cell: Cell, shards: Run) -> Run:
+    def central(self, cell: Cell) -> Run:
+        """Return the run that trains the centralised reference, on all rows as the organisations hold them.
+
+        It is shared by all cells of the same data and seed; where organisations hold records of another quality than
+        the table's, it belongs to their partition.
+        """
+        if cell.quality:
+            return self.train(cell, self.partition(cell), pooled=True)
+        return self.train(cell, self.pooled(cell))
+
+    def train(self, cell: Cell, shards: Run, **more: Any) -> Run:
         """Return the run that trains a model on each shard of a partition."""
         return self._run(
             "train",
@@ -224,6 +235,7 @@ class _Builder:
                 "test_size": cell.test_size,
                 "random_state": cell.random_state,
                 "format": cell.format,
+                **more,
             },
             {"shards": shards},
             [path for path in import_paths(cell) if path not in (cell.scheme, cell.rule)],
@@ -234,6 +246,7 @@ class _Builder:
         from fedlab.partition import SCHEMES
 
         data, fingerprint, records = self._data(cell)
+        cell = self._with_absolute_path(cell)
         self._check_possible(cell, records)
         parameters = {
             "data": data,
@@ -241,6 +254,7 @@ class _Builder:
             "scheme": cell.scheme,
             "n_shards": cell.n_shards,
             "min_rows": cell.min_rows,
+            **({"quality": cell.quality} if cell.quality else {}),
             "seed": cell.seed,
         }
         # A scheme's option must not take the place of the partition's own parameters.
@@ -250,10 +264,14 @@ class _Builder:
         if rest:
             parameters["scheme_options"] = rest
         outside = {"data": fingerprint}
-        return self._run("partition", parameters, {}, [cell.scheme], outside, _module_of(SCHEMES, cell.scheme))
+        split_file = cell.scheme_options.get("path") if cell.scheme == "from_file" else None
+        if split_file is not None:
+            outside["split"] = self._once(("data file", split_file), lambda: sha256_file(split_file))
+        modules = _module_of(SCHEMES, cell.scheme)
+        return self._run("partition", parameters, {}, [cell.scheme], outside, modules, split_file)
 
     def pooled(self, cell: Cell) -> Run:
-        """Return the partition with one organisation that holds all rows: the centralised reference."""
+        """Return the partition with one organisation that holds all rows."""
         update = {"scheme": "iid", "scheme_options": {}, "n_shards": 1, "min_rows": 2}
         return self.partition(cell.model_copy(update=update))
 
@@ -265,6 +283,7 @@ class _Builder:
         paths: list[str],
         outside: dict[str, str] | None = None,
         modules: tuple[str, ...] = (),
+        split_file: str | None = None,
     ) -> Run:
         missing = sorted({*parameters, *inputs, "out_dir"} - self._parameters(stage))
         if missing:
@@ -282,7 +301,10 @@ class _Builder:
         hashed = dict(parameters)
         if isinstance(hashed.get("data"), dict):
             hashed["data"] = {name: value for name, value in hashed["data"].items() if name != "path"}
-            files |= self._data_file(parameters["data"])
+            files |= self._file(parameters["data"].get("path"))
+        if split_file is not None:
+            hashed["scheme_options"] = {}
+            files |= self._file(split_file)
         notebook = self._notebook(stage)
         read = self._once(("notebook", stage, modules), lambda: notebook_hashes(notebook, modules))
         return make_run(stage, notebook, parameters, inputs, (outside or {}) | code, hashed, modules, files, read)
@@ -296,10 +318,17 @@ class _Builder:
 
         return self._once(("own files", path), hashed)
 
-    def _data_file(self, data: dict[str, Any]) -> dict[str, str]:
-        """Return the file of the user's own data and its SHA-256; nothing for a cohort."""
-        path = data.get("path")
+    def _file(self, path: str | None) -> dict[str, str]:
+        """Return a file of the user's own and its SHA-256; nothing where there is none, as for a cohort."""
         return {} if path is None else {path: self._once(("data file", path), lambda: sha256_file(path))}
+
+    def _with_absolute_path(self, cell: Cell) -> Cell:
+        """Return a cell whose split comes from a file (`from_file`) with the absolute path of that file."""
+        path = cell.scheme_options.get("path")
+        if cell.scheme != "from_file" or not isinstance(path, str):
+            return cell
+        options = {"path": absolute_path(path, self.sweep.folder, "path of the split's file")}
+        return cell.model_copy(update={"scheme_options": cell.scheme_options | options})
 
     def _notebook(self, stage: str) -> Path:
         return self.notebooks / NOTEBOOKS[stage]
@@ -320,8 +349,10 @@ class _Builder:
 
     def _check_possible(self, cell: Cell, records: Records) -> None:
         """Cut the records as a cell asks, once for all seeds, so that what is impossible is known before any kernel."""
-        asked = {"data": cell.data, "holdout": cell.holdout, "n_shards": cell.n_shards, "min_rows": cell.min_rows}
-        text = canonical_json(asked | {"scheme": cell.scheme, "options": cell.scheme_options})
+        asked: dict[str, Any] = {"data": cell.data, "holdout": cell.holdout, "n_shards": cell.n_shards}
+        asked |= {"min_rows": cell.min_rows, "scheme": cell.scheme, "options": cell.scheme_options}
+        asked |= {"quality": cell.quality}
+        text = canonical_json(asked)
         self._once(("possible", text), lambda: _try_split(cell, records))
 
 
@@ -346,6 +377,7 @@ def _try_split(cell: Cell, records: Records) -> None:
             holdout=cell.holdout,
             min_rows=cell.min_rows,
             seed=cell.seed,
+            quality=cell.quality,
             **cell.scheme_options,
         )
     except TypeError as error:
@@ -378,12 +410,17 @@ def absolute_data(data: Any, folder: Path) -> Any:
     """Return a data specification whose path is absolute, looked for beside the params file, then here."""
     if not isinstance(data, dict) or "path" not in data:
         return data
-    path = Path(data["path"])
+    return data | {"path": absolute_path(data["path"], folder, "data file")}
+
+
+def absolute_path(given: str, folder: Path, what: str) -> str:
+    """Return the absolute path of a file that a params file names, looked for beside the params file, then here."""
+    path = Path(given)
     candidates = [path] if path.is_absolute() else [folder / path, Path.cwd() / path]
     for candidate in candidates:
         if candidate.is_file():
-            return data | {"path": str(candidate.resolve())}
+            return str(candidate.resolve())
     raise FedlabError(
-        f"data file {path} is not found (looked for {', '.join(str(candidate) for candidate in candidates)}); "
+        f"{what} {path} is not found (looked for {', '.join(str(candidate) for candidate in candidates)}); "
         "give its path relative to the params file, or an absolute one"
     )

@@ -47,6 +47,8 @@ class Cell(BaseModel):
         How many organisations; None where the scheme says it (``site``, explicit ``fractions``).
     min_rows : int
         No organisation gets fewer rows than this.
+    quality : dict, list of dict or None
+        What is wrong with the records of organisations (see `fedlab.partition.check_quality`).
     model : str or dict
         What every organisation trains.
     test_size : float
@@ -63,8 +65,10 @@ class Cell(BaseModel):
         Tie policy; None is the rule's own default.
     n_resamples : int
         Bootstrap resamples of the holdout for the intervals.
+    validation : float
+        Share of the holdout that the coordinator sets apart for rules that learn; the vote is measured on the rest.
     seed : int
-        Seed of the holdout and the partition.
+        Seed of the holdout, of what is set apart of it, and of the partition.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -75,6 +79,7 @@ class Cell(BaseModel):
     scheme_options: dict[str, Any] = Field(default_factory=dict)
     n_shards: Positive | None = None
     min_rows: Positive = 2
+    quality: dict[str, Any] | list[dict[str, Any]] | None = None
     model: str | dict[str, Any] = "random_forest"
     test_size: Share = 0.2
     random_state: Annotated[int, Number, Field(ge=0, lt=2**32)] = 42
@@ -82,6 +87,7 @@ class Cell(BaseModel):
     rule: str = "majority"
     rule_options: dict[str, Any] = Field(default_factory=dict)
     tie: str | None = None
+    validation: Annotated[float, Number, Field(ge=0, lt=1)] = 0.0
     n_resamples: Positive = 1000
     seed: Seed = 0
 
@@ -328,6 +334,7 @@ def _cell(point: dict[str, Any]) -> Cell:
         fields |= {kind: name, f"{kind}_options": _once(kind, flat, inner, own or {})}
     fields["data"] = _one_form(point.get("data", "nhefs"), "data")
     fields["model"] = _one_form(point.get("model", "random_forest"), "model")
+    fields["quality"] = _one_quality(point.get("quality"))
     try:
         cell = Cell(**fields)
     except ValidationError as error:
@@ -365,6 +372,12 @@ def _one_form(value: Any, what: str) -> Any:
     """Bring the spellings of ``data`` and ``model`` into one: JSON text is its mapping, a bare name a text."""
     value = _checked_value(what, from_json_text(value))
     return value["name"] if isinstance(value, dict) and set(value) == {"name"} else value
+
+
+def _one_quality(value: Any) -> Any:
+    """Bring the spellings of ``quality`` into one: a list of one mapping is the mapping."""
+    value = _checked_value("quality", from_json_text(value))
+    return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
 def _without_defaults(cell: Cell) -> dict[str, Any]:
@@ -419,7 +432,7 @@ def _check_names(cell: Cell) -> None:
 
 
 def _check_needs(cell: Cell) -> None:
-    """Check that a sweep has what the rule needs: no validation rows; probabilities only where the model gives them."""
+    """Check that a sweep has what the rule needs: validation rows; probabilities only where the model gives them."""
     from fedlab.training import build_model
     from fedlab.voting import RULES
 
@@ -428,9 +441,11 @@ def _check_needs(cell: Cell) -> None:
     entry = RULES.get(cell.rule)
     chosen = {**entry.options, **cell.rule_options}
     needs = {*entry.needs, *(entry.choices[option].get(chosen[option]) for option in entry.choices)}
-    for need in sorted(str(need) for need in needs & {"validation", "X"}):
+    if needs & {"validation", "X"} and not cell.validation:
         raise FedlabError(
-            f"rule {cell.rule!r} needs {need} (validation rows of the coordinator), which a sweep does not set apart"
+            f"rule {cell.rule!r} learns from validation rows of the coordinator, and none are set apart; "
+            "give a share of the holdout, such as validation: 0.3 (for all rules of the sweep, so that all are "
+            "measured on the same rows)"
         )
     wants = "probabilities" in needs or cell.tie == "probability"
     if wants and not hasattr(build_model(cell.model), "predict_proba"):

@@ -204,3 +204,64 @@ def test_what_cells_share_is_read_once(stubs, tmp_path, monkeypatch):
     with pytest.raises(FedlabError, match="'id'"):
         plan(parse_sweep(content | {"data": data}, folder=tmp_path), stubs)
     assert len(calls) == 2
+
+
+def test_records_of_another_quality_have_a_reference_of_their_own(stubs):
+    """Clean cells share the centralised model; a faulty cell's is trained on its own organisations' rows, pooled."""
+    noise = {"kind": "label_noise", "probability": [0.0, 0.4]}
+    sweep = parse_sweep({"n_shards": 2, "quality": [None, noise], "scheme": ["iid", "stratified"]})
+    votes = dict(
+        zip([(cell.scheme, cell.quality is None) for cell in sweep.cells], plan(sweep, stubs).votes, strict=True)
+    )
+    central = {cell: vote.inputs["central"] for cell, vote in votes.items()}
+    assert central["iid", True] == central["stratified", True] != central["iid", False] != central["stratified", False]
+    for scheme in ("iid", "stratified"):
+        faulty = central[scheme, False]
+        assert (
+            faulty.parameters["pooled"]
+            and faulty.inputs["shards"] == votes[scheme, False].inputs["trained"].inputs["shards"]
+        )
+        assert faulty.inputs["shards"].parameters["quality"] == noise
+        assert "pooled" not in central[scheme, True].parameters
+
+
+def test_impossible_quality_is_refused_before_any_run(stubs):
+    """Three probabilities for two organisations, a column that is none."""
+    for quality, said in (
+        ({"kind": "label_noise", "probability": [0, 0.1, 0.2]}, "probability has 3 numbers for 2 organisations"),
+        ({"kind": "shift", "probability": 1, "columns": ["weight"], "factor": 2}, "weight"),
+    ):
+        with pytest.raises(FedlabError, match=said):
+            plan(parse_sweep({"n_shards": 2, "quality": quality}), stubs)
+
+
+def test_validation_changes_votes_only(stubs):
+    """The same models, another share of the holdout set apart: other votes, no other run."""
+    without, with_some = (plan(parse_sweep({"n_shards": 2, "validation": share}), stubs) for share in (0, 0.3))
+    assert without.runs["train"] == with_some.runs["train"] and without.votes != with_some.votes
+
+
+def test_a_split_from_a_file_counts_by_content_and_lies_beside_the_params_file(stubs, tmp_path):
+    """The path may be relative; moving the file changes no key, editing it does; a missing one is named."""
+    from fedlab.partition import export_assignment, split_records
+    from fedlab.records import load_records
+
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    split = split_records(load_records("nhefs"), n_shards=3)
+    export_assignment(split, tmp_path / "a" / "who.csv")
+
+    def vote(folder, path):
+        content = {"scheme": "from_file", "path": path, "n_shards": None, "min_rows": 1}
+        return plan(parse_sweep(content, folder=folder), stubs).votes[0]
+
+    first = vote(tmp_path / "a", "who.csv")
+    shards = first.inputs["trained"].inputs["shards"]
+    assert shards.parameters["scheme_options"] == {"path": str(tmp_path / "a" / "who.csv")}
+    assert str(tmp_path / "a" / "who.csv") in shards.files
+    (tmp_path / "b" / "other.csv").write_bytes((tmp_path / "a" / "who.csv").read_bytes())
+    assert vote(tmp_path / "b", "other.csv") == first
+    with pytest.raises(FedlabError, match=r"nowhere\.csv is not found"):
+        vote(tmp_path / "a", "nowhere.csv")
+    export_assignment(split_records(load_records("nhefs"), n_shards=3, seed=1), tmp_path / "b" / "other.csv")
+    assert vote(tmp_path / "b", "other.csv") != first

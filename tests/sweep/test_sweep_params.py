@@ -188,3 +188,24 @@ def test_a_key_that_stands_twice_is_an_error(tmp_path):
     path.write_text("n_shards: 2\nseed: 0\nseed: [1, 2]\n")
     with pytest.raises(FedlabError, match="'seed' stands in line 2 and in line 3"):
         read_sweep(path)
+
+
+def test_quality_is_an_axis_and_has_one_spelling():
+    """A list of one fault is the fault; null is none; several faults at once are a list in the list."""
+    noise, gaps = {"kind": "label_noise", "probability": 0.1}, {"kind": "missingness", "probability": [0, 0.5]}
+    sweep = parse_sweep({"n_shards": 2, "quality": [None, noise, [noise], [noise, gaps]]})
+    assert [cell.quality for cell in sweep.cells] == [None, noise, [noise, gaps]]
+    assert parse_sweep({"n_shards": 2, "quality": noise}).cells[0].quality == noise
+    left = parse_sweep({"n_shards": 2, "quality": [None, noise], "exclude": [{"quality": noise}]})
+    assert [cell.quality for cell in left.cells] == [None]
+
+
+def test_rules_that_learn_need_validation_rows():
+    """Without a share set apart they are refused before any kernel; with one they are cells like any other."""
+    with pytest.raises(FedlabError, match=r"'stacking' learns from validation rows.*validation: 0\.3"):
+        parse_sweep({"n_shards": 2, "rule": ["majority", "stacking"]})
+    sweep = parse_sweep({"n_shards": 2, "rule": ["majority", "stacking", "knora_e"], "validation": 0.3})
+    assert {cell.validation for cell in sweep.cells} == {0.3}
+    for wrong in (1, -0.1, "0.3"):
+        with pytest.raises(FedlabError, match="validation is"):
+            parse_sweep({"n_shards": 2, "validation": wrong})

@@ -11,17 +11,17 @@ def _lines(*lines: str) -> str:
 STUBS = {
     "1_partition.ipynb": (
         _lines('data = "nhefs"', "holdout = 0.2", 'scheme = "iid"', "n_shards = 4", "alpha = None")
-        + _lines("", "min_rows = 2", "seed = 0", 'out_dir = ""'),
+        + _lines("", "scheme_options = {}", "quality = None", "min_rows = 2", "seed = 0", 'out_dir = ""'),
         'write("partition.json", {"n_shards": n_shards, "seed": seed})',
     ),
     "2_train.ipynb": (
         _lines('shards = ""', 'model = "random_forest"', "test_size = 0.2", "random_state = 42", 'format = "skops"')
-        + _lines("", 'out_dir = ""'),
+        + _lines("", "pooled = False", 'out_dir = ""'),
         'write("trained.json", read(shards, "partition.json"))',
     ),
     "3_vote.ipynb": (
         _lines('trained = ""', 'central = ""', 'rule = "majority"', "rule_options = {}", "tie = None")
-        + _lines("", "n_resamples = 1", "seed = 0", 'out_dir = ""'),
+        + _lines("", "validation = 0.0", "n_resamples = 1", "seed = 0", 'out_dir = ""'),
         _lines(
             'made = read(trained, "trained.json")',
             'write("record.json", {"n_shards": made["n_shards"], "accuracy": len(rule) / 10 + made["seed"]})',
