@@ -105,7 +105,7 @@ def rules_compared(results: Path) -> str:
 {ranks.n_rules} rules on the same models (`{found["model"].iloc[0]}`): {ranks.n_blocks} settings of
 {found["data"].nunique()} data sets, seeds {found["seed"].min()} to {found["seed"].max()}. Measured on
 {100 * found["holdout"].iloc[0]:.0f} % of the records, which no organisation saw{rows_for if learned else ""}.
-Made by `fedlab sweep rules` and `python scripts/pages.py`; what each rule is: [rules.md](rules.md).
+To make it again: `fedlab sweep rules`, then `python scripts/pages.py`. What each rule is: [rules.md](rules.md).
 
 ## In words
 
