@@ -13,7 +13,7 @@ from figures_sample import NINE, hospitals_table, sample_table
 
 from fedlab import figures
 from fedlab.errors import FedlabError
-from fedlab.evidence import compare_with_centralised, summarise
+from fedlab.evidence import compare_with_centralised, rank_rules, summarise
 from fedlab.figures import FIGURES, draw_all, label_style, rule_style, save
 
 ALL = (
@@ -23,6 +23,7 @@ ALL = (
     "bytes",
     "certified_accuracy",
     "class_heatmap",
+    "critical_difference",
     "difference_from_centralised",
     "margins",
     "robustness_tradeoff",
@@ -58,14 +59,15 @@ def _reach(held):
 
 
 def test_every_figure_is_drawn(table, hospitals):
-    """Both kinds of sweep give all figures that they can, with a caption that names seeds, and a description."""
+    """Both kinds of sweep give all figures that they can, with a caption that names seeds, and a description.
+
+    The four hospitals are one setting and one shard count: no mean ranks, nothing to trade off.
+    """
     for results, seeds in ((table, "3 seeds"), (hospitals, "5 seeds")):
         drawings, left_out = draw_all(results)
-        one_count = results["n_shards"].nunique() == 1  # then there is nothing to trade off
-        assert tuple(drawings) == tuple(name for name in ALL if not (one_count and name == "robustness_tradeoff"))
-        assert set(left_out) == {"accuracy_by_skew", "skew_by_alpha"} | (
-            {"robustness_tradeoff"} if one_count else set()
-        )
+        without = {"critical_difference", "robustness_tradeoff"} if results is hospitals else set()
+        assert tuple(drawings) == tuple(name for name in ALL if name not in without)
+        assert set(left_out) == without | {"accuracy_by_skew", "skew_by_alpha"}
         for name, drawing in drawings.items():
             told = "1 seed (0)" if name in ONE_CELL else seeds
             assert told in drawing.caption
@@ -268,12 +270,11 @@ def test_columns_that_hold_no_list_are_named(table):
 
 
 def test_one_organisation_has_no_agreement(table):
-    """A sweep with one organisation only has no pair or count to compare: left out, and the others drawn."""
+    """A sweep with one organisation and rule has nothing of either to compare: left out, and the others drawn."""
     drawings, left_out = draw_all(sample_table(shards=(1,), rules=("soft",)))
-    assert set(left_out) == {
-        "accuracy_by_skew", "agreement", "class_heatmap", "robustness_tradeoff", "size_bars", "skew_by_alpha",
-    }  # fmt: skip
-    assert len(drawings) == len(ALL) - 4
+    without = {"agreement", "class_heatmap", "critical_difference", "robustness_tradeoff", "size_bars"}
+    assert set(left_out) == without | {"accuracy_by_skew", "skew_by_alpha"}
+    assert len(drawings) == len(ALL) - len(without)
 
 
 def test_no_global_state(table):
@@ -299,7 +300,7 @@ for name, drawing in drawings.items():
 
 def test_bytes_are_the_same_in_every_process(tmp_path):
     """Two processes with other hash seeds and other user settings write the same SVG and PNG bytes."""
-    sample_table(shards=(2, 4), rules=("majority", "mymodule:my_rule"), seeds=(0, 1)).to_csv(
+    sample_table(shards=(2, 4), rules=("majority", "any", "mymodule:my_rule"), seeds=(0, 1)).to_csv(
         tmp_path / "results.csv", index=False
     )
     (tmp_path / "matplotlibrc").write_text("axes.facecolor: red\nfont.size: 20\n")
@@ -324,3 +325,32 @@ def test_saved_twice_is_the_same(table, tmp_path):
     assert [path.read_bytes() for path in save(drawing, tmp_path / "deeper", "two")] == first
     assert first[0].startswith(b"<?xml") and drawing.alt.encode()[:40] in first[0]
     assert first[1].startswith(b"\x89PNG")
+
+
+def test_critical_difference_diagram(table):
+    """Each rule's dot lies at its mean rank; bars join what lies closer than the critical difference; one ruler."""
+    ranks = rank_rules(table)
+    drawing = figures.critical_difference_diagram(table)
+    (ax,) = drawing.figure.axes
+    names = [tick.get_text() for tick in ax.get_yticklabels()]
+    assert names == [f"{rule}  {rank:.1f}" for rule, rank in ranks.mean.items()]
+    dots = [line for line in ax.lines if line.get_marker() not in ("None", "_", "|", 0, 1)]
+    assert [line.get_xdata()[0] for line in dots] == pytest.approx(ranks.mean.to_numpy())
+    assert [line.get_ydata()[0] for line in dots] == list(range(6))
+    (ruler,) = ax.containers
+    ends = _reach(ruler)[0][:, 0]
+    assert ends[1] - ends[0] == pytest.approx(ranks.critical_difference)
+    bars = [line for line in ax.lines if line.get_linewidth() > 2]
+    spans = [tuple(np.round(line.get_ydata()).astype(int)) for line in bars]
+    order = list(ranks.mean.index)
+    assert spans == [(order.index(group[0]), order.index(group[-1])) for group in ranks.groups()]
+    assert len(spans) > 0 and min(line.get_xdata()[0] for line in bars) > 6
+    assert f"{ranks.critical_difference:.2f}" in drawing.caption
+
+
+def test_a_rule_that_a_setting_lacks_is_left_out_of_the_diagram_and_named(table):
+    """With one cell of a rule gone, its mean rank would be over other settings than the others'."""
+    lacking = table[~((table["rule"] == "any") & (table["n_shards"] == 4))]
+    drawing = figures.critical_difference_diagram(lacking)
+    assert "left out: any." in drawing.caption
+    assert len(drawing.figure.axes[0].get_yticklabels()) == 5

@@ -1,4 +1,4 @@
-"""The four notebooks: alone with their defaults, one after the other by hand, and the same numbers as in-process."""
+"""The notebooks: alone with their defaults, one after the other by hand, and the same numbers as in-process."""
 
 import json
 import re
@@ -9,15 +9,16 @@ from pathlib import Path
 import pandas as pd
 import papermill
 import pytest
+import yaml
 
-from fedlab.evidence import certified_columns
+from fedlab.evidence import certified_columns, decision_guide, read_results
 from fedlab.files import read_json
 from fedlab.pipeline.results import results_of_vote, with_parameters
 from fedlab.pipeline.shards import make_partition
 from fedlab.pipeline.trained import centralised, train_partition
 from fedlab.pipeline.votes import evaluate
 from fedlab.sweep.keys import notebook_parameters
-from fedlab.voting import vote
+from fedlab.voting import RULES, vote
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 PIPELINE = sorted(NOTEBOOKS.glob("*.ipynb"))
@@ -26,7 +27,7 @@ ALL = sorted(NOTEBOOKS.rglob("*.ipynb"))
 
 def run(name: str, folder: Path, **parameters):
     """Execute a notebook with papermill in a folder of its own, as a user does by hand."""
-    output = folder / f"out_{name}"
+    output = folder / f"out_{Path(name).name}"
     return papermill.execute_notebook(
         str(NOTEBOOKS / name), str(output), parameters=parameters, cwd=str(folder), progress_bar=False
     )
@@ -170,3 +171,51 @@ def test_quality_and_validation_by_hand_are_the_sweep_s(tmp_path):
     assert row["n_holdout"] == by_hand["n_holdout"] == 228
     for name in ("accuracy", "roc_auc", "centralised_accuracy", "centralised_roc_auc", "difference_accuracy_low"):
         assert row[name] == by_hand[name], name
+
+
+@pytest.mark.slow
+def test_the_rules_notebook_runs_alone(tmp_path):
+    """In an empty folder it makes a small sweep of every rule without extras, and draws and tells."""
+    done = run("experiments/rules.ipynb", tmp_path)
+    made = tmp_path / "results/by_hand/rules"
+    table = read_results(made / "results.csv")
+    assert {label.partition("(")[0] for label in table["rule"]} == set(RULES) - {"glad", "mace"}
+    assert table["data"].nunique() == 2
+    assert {"iid", "dirichlet"} == set(table["scheme"]) and "making a small sweep" in printed(done)
+    assert sorted(path.name for path in (made / "figures").iterdir()) == [
+        "critical_difference.png",
+        "critical_difference.svg",
+    ]
+    assert list(read_json(made / "captions.json")) == ["critical_difference"]
+    shown = "".join(
+        str(output["data"].get("text/markdown", ""))
+        for cell in done.cells
+        for output in cell.get("outputs", [])
+        if "data" in output
+    )
+    assert all(sentence in shown for sentence in decision_guide(table))
+
+
+@pytest.mark.slow
+def test_a_sweep_draws_its_figures_by_a_notebook_in_a_subfolder(tmp_path):
+    """``figures: experiments/rules.ipynb`` of a params file: figure and report are made by that notebook."""
+    (tmp_path / "few.yaml").write_text(
+        "figures: experiments/rules.ipynb\nscheme: [iid, {name: dirichlet, alpha: 0.5}]\nn_shards: 3\n"
+        "rule: [any, soft, majority]\nn_resamples: 20\nmodel: {name: random_forest, n_estimators: 3}\n"
+    )
+    words = [sys.executable, "-m", "fedlab.cli", "sweep", str(tmp_path / "few.yaml"), "--notebooks", str(NOTEBOOKS)]
+    done = subprocess.run([*words, "--results", str(tmp_path)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "few/figures/critical_difference.svg").is_file()
+    page = (tmp_path / "few/report.html").read_text()
+    assert "Compared: 3 rules by accuracy" in page and "3_vote.ipynb" not in page
+
+
+def test_every_rule_is_in_the_sweep_of_all_rules():
+    """params/rules.yaml names each registered rule but those of crowd-kit, and hospitals, IID and skew."""
+    content = yaml.safe_load((NOTEBOOKS.parent / "params/rules.yaml").read_text())
+    named = {rule if isinstance(rule, str) else rule["name"] for rule in content["rule"]}
+    assert named == set(RULES) - {"glad", "mace"}
+    assert (NOTEBOOKS / content["figures"]).is_file()
+    schemes = yaml.safe_dump([block["scheme"] for block in content["blocks"]])
+    assert all(scheme in schemes for scheme in ("iid", "dirichlet", "site"))

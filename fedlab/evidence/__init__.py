@@ -11,8 +11,10 @@ from fedlab.evidence.answers import Answers, make_answers
 from fedlab.evidence.baselines import measure_model, model_answers, organisations_alone
 from fedlab.evidence.certified import CERTIFIED_COLUMNS, certified_columns
 from fedlab.evidence.evaluate import CONTEXT, ROW_COLUMNS, evaluate_vote
+from fedlab.evidence.guide import decision_guide, rule_table
 from fedlab.evidence.intervals import Interval, bootstrap, interval_over_seeds, paired_difference
 from fedlab.evidence.metrics import METRICS, measure, measure_answers
+from fedlab.evidence.ranks import MeanRanks, compare_rules, critical_difference, rank_rules
 from fedlab.evidence.results import read_results
 from fedlab.evidence.sentences import summary_sentences
 from fedlab.evidence.skew_effect import BREAKS, MEASURES, skew_effect, skew_sentences
@@ -28,10 +30,14 @@ __all__ = [
     "ROW_COLUMNS",
     "Answers",
     "Interval",
+    "MeanRanks",
     "agreement",
     "bootstrap",
     "certified_columns",
+    "compare_rules",
     "compare_with_centralised",
+    "critical_difference",
+    "decision_guide",
     "evaluate_vote",
     "from_upper_triangle",
     "interval_over_seeds",
@@ -43,7 +49,9 @@ __all__ = [
     "model_answers",
     "organisations_alone",
     "paired_difference",
+    "rank_rules",
     "read_results",
+    "rule_table",
     "skew_effect",
     "skew_sentences",
     "summarise",

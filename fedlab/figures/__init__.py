@@ -7,6 +7,7 @@ from fedlab.figures.certificates import certified_accuracy, robustness_tradeoff
 from fedlab.figures.drawing import FIGURES, Drawing, save
 from fedlab.figures.holdings import class_heatmap, draw_partition, size_bars, who_holds_what
 from fedlab.figures.organisations import agreement_map, bytes_sent, margins
+from fedlab.figures.ranks import critical_difference_diagram
 from fedlab.figures.ridgelines import feature_ridgelines
 from fedlab.figures.skew_effect import accuracy_by_skew
 from fedlab.figures.skews import draw_skew, skew_by_alpha
@@ -28,6 +29,7 @@ __all__ = [
     "bytes_sent",
     "certified_accuracy",
     "class_heatmap",
+    "critical_difference_diagram",
     "difference_from_centralised",
     "draw_all",
     "draw_partition",

@@ -72,14 +72,15 @@ def results_or_default(results: Path | str, small: Any = SMALL) -> Path:
         return path
     table = path if path.suffix == ".csv" else path / "results.csv"
     if (path / VOTE).is_file():
-        _write(table, [results_of_vote(path)])
+        write_rows(table, [results_of_vote(path)])
     elif not table.is_file():
         print(f"no results in {results}: making a small sweep here; `fedlab sweep` with a params file makes a real one")
         sweep_here(small, table)
     return table
 
 
-def _write(path: Path | str, rows: list[dict[str, Any]]) -> None:
+def write_rows(path: Path | str, rows: list[dict[str, Any]]) -> None:
+    """Write rows of results as CSV."""
     import pandas as pd
 
     with atomic_path(path) as temporary:
