@@ -32,6 +32,7 @@ EMPTY = {
     "2_train.ipynb": ("trained.json", "shards model test_size random_state format"),
     "3_vote.ipynb": ("record.json", "trained central rule rule_options tie n_resamples seed"),
 }
+KERNEL = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
 # The loop: each stage's runs in turn, in one process or dealt out to several, with papermill and nothing else.
 LOOP = """
 import json, os, sys
@@ -110,7 +111,7 @@ def empty_notebooks(folder: Path) -> None:
             | {"execution_count": None, "outputs": []}
             for number, (source, tags) in enumerate(zip(cells, [{"tags": ["parameters"]}, {}], strict=True))
         ]
-        content = {"cells": written, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+        content = {"cells": written, "metadata": KERNEL, "nbformat": 4, "nbformat_minor": 5}
         (folder / name).write_text(json.dumps(content))
 
 
@@ -155,7 +156,6 @@ def main() -> None:
         params = place / "bench.yaml"
         params.write_text(GRID)
         empty_notebooks(place / "empty")
-        overhead: dict[str, list[float]] = {"warm": [], "cold": []}
         for number in range(asked.rounds):
             cases: dict[str, Any] = {
                 "fedlab sweep, 2 jobs, warm": lambda to: sweep_seconds(params, to, "--jobs", "2"),
@@ -171,12 +171,23 @@ def main() -> None:
             for title, timed in cases.items():
                 times.setdefault(title, []).append(timed(place / f"{title}{number}".replace(" ", "_")))
                 print(f"{title}: {times[title][-1]:.1f} s, load {os.getloadavg()[0]:.1f}", file=sys.stderr)
-        for kind in overhead:
+        report(times)
+        overhead: dict[str, list[float]] = {}
+        for kind in ("warm", "cold"):
             to = place / f"empty_{kind}"
             sweep_seconds(params, to, "--jobs", "1", f"--{kind}", "--notebooks", str(place / "empty"))
             overhead[kind] = run_seconds(to)
+        print("\nSeconds of a run whose notebook does nothing, 1 job, 58 runs, median (least–greatest)\n")
+        print("| kernels | seconds |\n|---|---:|")
+        for kind, seconds in overhead.items():
+            print(f"| {kind} | {shown(seconds)} |", flush=True)
         cached = cached_seconds(place, 3)
-    load = f"load average {os.getloadavg()[0]:.1f} at the end" if hasattr(os, "getloadavg") else ""
+        print(f"\nA sweep whose runs are all cached, the command's own start included: {shown(cached)} s")
+
+
+def report(times: dict[str, list[float]]) -> None:
+    """Print the machine, and the table of sweeps and loops."""
+    load = f"load average {os.getloadavg()[0]:.1f} at its end" if hasattr(os, "getloadavg") else ""
     packages = ", ".join(f"{package} {version(package)}" for package in ("papermill", "nbclient", "ipykernel"))
     print(f"{machine()}, {packages}; {load}\n")
     print("Seconds for 60 runs (10 partitions, 10 trainings, 40 votes on nhefs) from cold, median (least–greatest)\n")
@@ -184,12 +195,7 @@ def main() -> None:
     print("| | rounds | seconds | as fast as the loop | as the loop in 2 processes |\n|---|---:|---:|---:|---:|")
     for title, seconds in times.items():
         ratios = [f"{statistics.median(times[loop]) / statistics.median(seconds):.2f} times" for loop in loops]
-        print(f"| {title} | {len(seconds)} | {shown(seconds)} | {' | '.join(ratios)} |")
-    print("\nSeconds of a run whose notebook does nothing, 1 job, 58 runs, median (least–greatest)\n")
-    print("| kernels | seconds |\n|---|---:|")
-    for kind, seconds in overhead.items():
-        print(f"| {kind} | {shown(seconds)} |")
-    print(f"\nA sweep whose runs are all cached, the command's own start included: {shown(cached)} s")
+        print(f"| {title} | {len(seconds)} | {shown(seconds)} | {' | '.join(ratios)} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Iterator
@@ -43,6 +44,7 @@ class Job:
     import_from: tuple[str, ...] = ()
     files: dict[str, str] = field(default_factory=dict)
     kernels: KernelPlace = COLD
+    owner: int = 0
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,7 @@ def execute(job: Job) -> Outcome:
     Outcome
         Its ``error`` is empty when the run is published; otherwise one line, and ``notebook`` holds the traceback.
     """
+    _end_with(job.owner)
     store = RunStore(job.store)
     store.forget_failure(job.stage, job.key)
     start = time.perf_counter()
@@ -91,6 +94,26 @@ def execute(job: Job) -> Outcome:
             seconds = time.perf_counter() - start
             return Outcome(job.stage, job.key, seconds, _one_line(error), str(kept), job.parameters)
     return Outcome(job.stage, job.key, seconds, parameters=job.parameters, why_cold=why_cold)
+
+
+_WATCHED: set[int] = set()
+
+
+def _end_with(owner: int) -> None:
+    """End this worker as soon as the sweep that started it is gone: kill -9 and SIGTERM of a sweep reach it alone.
+
+    Where the worker is no child of the sweep's (it is the sweep itself, or on another machine), nothing is watched.
+    """
+    if os.getppid() != owner or owner in _WATCHED:
+        return
+    _WATCHED.add(owner)
+
+    def watch() -> None:
+        while os.getppid() == owner:
+            time.sleep(0.1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _check_unchanged(job: Job) -> None:

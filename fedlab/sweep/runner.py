@@ -121,7 +121,8 @@ def make_job(run: Run, folder: Path, params_folder: Path, kernels: KernelPlace =
     places = dict.fromkeys([str(params_folder.resolve()), str(Path.cwd())])
     where = tuple(places)
     store = folder.resolve()
-    return Job(store, run.stage, run.key, run.notebook, run.parameters, inputs, info, where, run.files, kernels)
+    own = os.getpid()
+    return Job(store, run.stage, run.key, run.notebook, run.parameters, inputs, info, where, run.files, kernels, own)
 
 
 def run_jobs(jobs: list[Job], n_jobs: int | None) -> Iterator[Outcome]:

@@ -88,8 +88,10 @@ def test_a_sweep_without_a_template_is_cold_and_says_so_once(tmp_path, monkeypat
 
 @linux
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_a_sweep_that_is_ended_leaves_no_process_and_no_folder(tmp_path, number):
+@pytest.mark.parametrize(
+    ("number", "jobs"), [(signal.SIGKILL, "1"), (signal.SIGKILL, "2"), (signal.SIGTERM, "2"), (signal.SIGINT, "2")]
+)
+def test_a_sweep_that_is_ended_leaves_no_process_and_no_folder(tmp_path, number, jobs):
     """kill -9 and SIGTERM of the sweep's own process, Ctrl-C of its group: template, kernels and sockets are gone."""
     (tmp_path / "small.yaml").write_text(SWEEP + "seed: [0, 1, 2, 3, 4]\n")
     words = [sys.executable, "-m", "fedlab.cli", "sweep", str(tmp_path / "small.yaml"), "--results", str(tmp_path)]
@@ -98,7 +100,7 @@ def test_a_sweep_that_is_ended_leaves_no_process_and_no_folder(tmp_path, number)
     environment = dict(os.environ) | {mark: "1"}
     made = set(Path(_short_folder()).glob("fedlab-*"))
     process = subprocess.Popen(
-        [*words, "--notebooks", str(ROOT / "notebooks"), "--jobs", "1"],
+        [*words, "--notebooks", str(ROOT / "notebooks"), "--jobs", jobs],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         env=environment,
@@ -112,6 +114,7 @@ def test_a_sweep_that_is_ended_leaves_no_process_and_no_folder(tmp_path, number)
     else:
         process.send_signal(number)
     said, _ = process.communicate(timeout=120)
+    assert not list(tmp_path.glob("small/failed/*"))
     assert process.returncode == (130 if number == signal.SIGINT else -number), said
     assert wait_until(lambda: not _marked(mark)), _marked(mark)
     assert not any(folder.exists() for folder in own)
