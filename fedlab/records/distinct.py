@@ -125,10 +125,10 @@ def _numbered(column: np.ndarray) -> tuple[np.ndarray, int]:
 def _offsets(column: np.ndarray) -> np.ndarray | None:
     """Return how far each value lies above the least, or None where these are not small whole numbers."""
     low, high = column.min(), column.max()
-    if not (np.isfinite(low) and np.isfinite(high) and -(2.0**62) < float(low) and float(high) < float(low) + _MOST_OFFSET):
-        return None
+    if not (abs(float(low)) < 2**62 and abs(float(high)) < 2**62 and float(high) < float(low) + _MOST_OFFSET):
+        return None  # NaN is less than nothing
     if column.dtype.kind != "f":
-        return column.astype(np.int64) - np.int64(low) if float(high) < 2**62 else None
+        return column.astype(np.int64) - np.int64(low)
     codes = (column - low).astype(np.int64)
     return codes if np.array_equal(codes + np.float64(low), column) else None
 

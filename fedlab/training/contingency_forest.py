@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
@@ -131,7 +132,7 @@ class_weight, ccp_alpha, max_samples, monotonic_cst
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_rows, n_features)
-            The features: numbers, NaN where missing. (A sparse matrix goes to scikit-learn.)
+            The features: numbers, NaN where missing; no sparse matrix.
         y : array-like of shape (n_rows,)
             The classes. (Several targets at once go to scikit-learn.)
         sample_weight : array-like of shape (n_rows,), optional
@@ -146,9 +147,12 @@ class_weight, ccp_alpha, max_samples, monotonic_cst
         Raises
         ------
         FedlabError
-            If a weight is negative or all are 0, or if fractional weights meet a parameter that is about rows.
+            If X is sparse, a weight is negative or all are 0, or if fractional weights meet a parameter that is about rows.
         """
         self._validate_params()
+        if hasattr(X, "tocsr"):
+            raise FedlabError("X is a sparse matrix, whose rows cannot be counted by column; give X.toarray()")
+        self.n_distinct_: int | None = None
         about_rows = self._about_rows(X, y)
         if not about_rows:
             columns, classes, codes, counts = self._checked(X, y, sample_weight)
@@ -240,6 +244,12 @@ class_weight, ccp_alpha, max_samples, monotonic_cst
             raise AttributeError("the trees were grown on counts of distinct rows: no rows were drawn")
         return super().estimators_samples_
 
+    def __sklearn_tags__(self) -> Any:
+        """Say what scikit-learn's forest says, but that sparse matrices are not taken."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = False
+        return tags
+
     def _about_rows(self, X: Any, y: Any) -> str | None:
         """Say what makes the fit one of single rows, if anything does."""
         if self.distinct == "never":
@@ -249,9 +259,7 @@ class_weight, ccp_alpha, max_samples, monotonic_cst
                 return f"{name}={getattr(self, name)!r}"
         if self.oob_score or self.warm_start:
             return "oob_score" if self.oob_score else "warm_start"
-        if hasattr(X, "tocsr"):
-            return "a sparse X"
-        shape = getattr(y, "shape", None) or np.shape(y)
+        shape = np.asarray(y).shape
         return "several targets" if len(shape) == 2 and shape[1] > 1 else None
 
     def _checked(self, X: Any, y: Any, sample_weight: Any) -> tuple[list[np.ndarray], np.ndarray, np.ndarray, Any]:
@@ -297,8 +305,7 @@ class_weight, ccp_alpha, max_samples, monotonic_cst
         recipe = Recipe(self.bootstrap, self.max_samples, self.class_weight, classes)
         self._validate_estimator()
         self.estimators_ = []
-        seeds = np.random.mtrand._rand if self.random_state is None else self.random_state
-        seeds = np.random.RandomState(seeds) if isinstance(seeds, Integral) else seeds
+        seeds = check_random_state(self.random_state)
         # One seed after the other from the given state, as scikit-learn does it: with bootstrap=False the trees are
         # the same ones.
         trees = [self._make_estimator(append=False, random_state=seeds) for _ in range(self.n_estimators)]
@@ -314,14 +321,14 @@ class_weight, ccp_alpha, max_samples, monotonic_cst
             if counts.shape != np.shape(y)[:1] or (counts < 0).any() or (counts != np.rint(counts)).any():
                 raise FedlabError(
                     f"{reason} is about single rows, so that sample_weight must be whole numbers, 0 or greater, one "
-                    f"for each of {len(y)} rows: how often it occurs; round the weights, or leave {reason} at its default"
+                    f"for each of {len(y)} rows: how often it occurs; round them, or leave {reason} at its default"
                 )
             from sklearn.utils import _safe_indexing
 
             rows = np.repeat(np.arange(len(counts)), counts.astype(np.int64))
             X, y = _safe_indexing(X, rows), _safe_indexing(y, rows)
         super().fit(X, y)
-        self.grown_on_, self.n_distinct_ = "rows", None
+        self.grown_on_ = "rows"
         return self
 
 
@@ -343,15 +350,17 @@ def distinct_probabilities(trees: list[Any], X: np.ndarray, n_jobs: int | None =
     """
     import joblib
 
-    groups = group_rows(list(X.T)) if len(X) > 1 else None
-    asked = X if groups is None or len(groups.first) == len(X) else X[groups.first]
+    columns = list(X.T)
+    repeats = len(X) <= SAMPLE or estimated_distinct(columns) <= BREAK_EVEN * len(X)
+    groups = group_rows(columns) if repeats and columns else None
+    asked = X if groups is None else X[groups.first]
     threads = joblib.effective_n_jobs(n_jobs)
     parts = [part for part in np.array_split(asked, threads) if len(part)]
     found = joblib.Parallel(n_jobs=threads, prefer="threads")(
         joblib.delayed(_mean_probabilities)(trees, np.ascontiguousarray(part)) for part in parts
     )
     rows = np.concatenate(found)
-    return rows if asked is X else rows[groups.codes]  # type: ignore[union-attr]
+    return rows if groups is None else rows[groups.codes]
 
 
 def _mean_probabilities(trees: list[Any], X: np.ndarray) -> np.ndarray:

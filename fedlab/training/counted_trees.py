@@ -143,7 +143,9 @@ def grow(trees: list[Any], rows: CountedRows, recipe: Recipe, n_jobs: int | None
         _tell_rows(tree, weight, rows, counts, missing)
         return tree
 
-    return joblib.Parallel(n_jobs=n_jobs, verbose=verbose, prefer="threads")(joblib.delayed(one)(tree) for tree in trees)
+    return joblib.Parallel(n_jobs=n_jobs, verbose=verbose, prefer="threads")(
+        joblib.delayed(one)(tree) for tree in trees
+    )
 
 
 def _balanced(counts: np.ndarray) -> np.ndarray:
@@ -157,7 +159,9 @@ def _multinomial(draws: np.random.Generator, n_draws: int, shares: np.ndarray) -
     return draws.multinomial(n_draws, shares).astype(np.float64)
 
 
-def _tell_rows(tree: Any, weight: np.ndarray | None, rows: CountedRows, counts: np.ndarray, missing: np.ndarray) -> None:
+def _tell_rows(
+    tree: Any, weight: np.ndarray | None, rows: CountedRows, counts: np.ndarray, missing: np.ndarray
+) -> None:
     """Let the nodes say what they would say of rows: how many they hold, and where a missing value goes.
 
     scikit-learn counts distinct rows in both. A value missing where none was missing in training goes to the side
