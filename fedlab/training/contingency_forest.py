@@ -273,10 +273,11 @@ class_weight, ccp_alpha, max_samples, monotonic_cst
         codes = order[groups.codes]
         if sample_weight is None:
             return list(X.T), classes, codes, None
-        counts = _check_sample_weight(sample_weight, X, dtype=np.float64)
-        if (counts < 0).any() or not counts.any():
-            problem = f"{counts.min():g} is negative" if (counts < 0).any() else "all are 0"
+        given = np.asarray(sample_weight, dtype=np.float64)
+        if (given < 0).any() or not given.any():
+            problem = f"{given.min():g} is negative" if (given < 0).any() else "all are 0"
             raise FedlabError(f"sample_weight means how often each row occurs: {problem}; give counts, 0 or greater")
+        counts = _check_sample_weight(given, X, dtype=np.float64)
         there = counts > 0
         return list(X[there].T), classes, codes[there], counts[there]
 
@@ -291,12 +292,15 @@ class_weight, ccp_alpha, max_samples, monotonic_cst
         groups = group_rows([*columns, codes])
         if auto and len(groups.first) > most:
             return None
-        X = np.asfortranarray(np.stack([column[groups.first] for column in columns], axis=1))
-        weights = None if counts is None else np.asarray(counts)
+        X = np.stack([column[groups.first] for column in columns], axis=1)
+        y = codes[groups.first]
+        found = np.bincount(groups.codes, counts, len(groups.first)).astype(np.float64)
+        # Trees find the classes in y: a class whose rows all have weight 0 gets one row that is never drawn.
+        absent = np.setdiff1d(np.arange(n_classes), y)
         return CountedRows(
-            X=X,
-            y=codes[groups.first],
-            counts=np.bincount(groups.codes, weights, len(groups.first)).astype(np.float64),
+            X=np.asfortranarray(np.concatenate([X, np.repeat(X[:1], len(absent), axis=0)])),
+            y=np.concatenate([y, absent]),
+            counts=np.concatenate([found, np.zeros(len(absent))]),
             n_classes=n_classes,
         )
 
@@ -311,7 +315,7 @@ class_weight, ccp_alpha, max_samples, monotonic_cst
         trees = [self._make_estimator(append=False, random_state=seeds) for _ in range(self.n_estimators)]
         self.estimators_ = grow(trees, rows, recipe, self.n_jobs, self.verbose)
         self.n_outputs_, self.classes_, self.n_classes_ = 1, classes, len(classes)
-        self.grown_on_, self.n_distinct_ = "distinct rows", len(rows.y)
+        self.grown_on_, self.n_distinct_ = "distinct rows", int((rows.counts > 0).sum())
         return self
 
     def _fit_rows(self, X: Any, y: Any, sample_weight: Any, reason: str | None) -> ContingencyForestClassifier:

@@ -26,11 +26,11 @@ class CountedRows:
     X : float32 array (n_distinct, n_features)
         The features, as trees see them.
     y : int array (n_distinct,)
-        The class, from 0.
+        The class, from 0; each occurs.
     counts : float array (n_distinct,)
-        How often, above 0.
+        How often.
     n_classes : int
-        How many classes there are, also those that occur in no row.
+        How many classes there are.
     """
 
     X: np.ndarray
