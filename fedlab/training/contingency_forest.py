@@ -147,7 +147,7 @@ class_weight, ccp_alpha, max_samples, monotonic_cst
         Raises
         ------
         FedlabError
-            If X is sparse, a weight is negative or all are 0, or if fractional weights meet a parameter that is about rows.
+            If X is sparse, a weight is negative, all are 0, or fractional weights meet a parameter about rows.
         """
         self._validate_params()
         if hasattr(X, "tocsr"):
