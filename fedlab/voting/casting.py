@@ -10,6 +10,7 @@ import numpy.typing as npt
 from fedlab.errors import FedlabError
 from fedlab.voting.ballots import Ballots
 from fedlab.voting.classes import plain_values, positions, union_of_classes
+from fedlab.voting.repeats import Repeats
 
 
 def cast_ballots(
@@ -65,7 +66,7 @@ def cast_ballots(
     -----
     A forest asked with several threads adds up its trees in the order in which these finish, so its
     probabilities differ in the last digit from run to run. Here it is asked with one thread, and the ballots
-    are the same bytes always.
+    are the same bytes always. Records that repeat are put to it once: a tree answers each row by itself.
 
     Examples
     --------
@@ -92,10 +93,16 @@ def cast_ballots(
     probabilities = np.zeros((*labels.shape, len(classes))) if with_probabilities else None
     places = [positions(one, classes) for one in own]
 
+    repeats = Repeats()
+
     def ask(which: int) -> None:
-        said, rows = _ask(
-            _one_thread(asked[which]), tables[which], own[which], asked_names[which], n_records, with_probabilities
-        )
+        model, table, groups = _one_thread(asked[which]), tables[which], None
+        if _is_forest(model):
+            table, groups = repeats.distinct(table)
+        n_asked = n_records if groups is None else len(groups.first)
+        said, rows = _ask(model, table, own[which], asked_names[which], n_asked, with_probabilities)
+        if groups is not None:
+            said, rows = said[groups.codes], None if rows is None else rows[groups.codes]
         labels[numbers[which]] = places[which][said]
         if probabilities is not None:
             probabilities[numbers[which]][:, places[which]] = rows

@@ -1,6 +1,7 @@
 """Distinct rows and contingency tables: brute force, parts in any order, files in blocks as files read whole."""
 
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -109,7 +110,7 @@ def test_parts_in_any_order_add_up_to_the_whole(cuts, random):
     frame = frame_of(300)
     columns = ["age", "dose", "note", "ill"]
     edges = [0, *sorted(cuts), 300]
-    parts = [frame.iloc[start:end] for start, end in zip(edges[:-1], edges[1:], strict=True)]
+    parts = [frame.iloc[start:end] for start, end in pairwise(edges)]
     random.shuffle(parts)
     whole = contingency_table([frame], columns[:3], "ill")
     mixed = [contingency_table([part], columns[:3], "ill") if len(part) % 2 else part for part in parts]

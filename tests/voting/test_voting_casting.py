@@ -11,6 +11,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from fedlab.errors import FedlabError
 from fedlab.voting import cast_ballots, vote
+from fedlab.voting.repeats import Repeats
 
 X = np.array([[0.0], [1.0], [2.0]])
 
@@ -260,3 +261,35 @@ def test_threads_change_nothing():
     assert one.labels.tobytes() == three.labels.tobytes()
     with pytest.raises(FedlabError, match="'organisation 2', record 1: predict said 7"):
         cast_ballots([Stub([0, 1], [0, 1, 1]), Stub([0, 1], [0, 7, 1])], X, n_jobs=2)
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_repeated_records_are_asked_about_once_with_the_same_answers(named, monkeypatch):
+    """Forests that read different columns get the distinct records, and answer as on all of them to the last bit."""
+    draws = np.random.default_rng(0)
+    table = pd.DataFrame(draws.integers(0, 4, (3000, 3)).astype(float), columns=list("abc"))
+    table.loc[draws.random(3000) < 0.1, "a"] = np.nan
+    y = draws.integers(0, 3, 3000)
+    columns = [["a", "b", "c"], ["c", "a"] if named else ["a", "b", "c"]]
+    given = table if named else table.to_numpy()
+    models = [
+        RandomForestClassifier(4, random_state=seed, n_jobs=2).fit(table[names] if named else given, y)
+        for seed, names in enumerate(columns)
+    ]
+    asked = []
+    plain = RandomForestClassifier.predict_proba
+    monkeypatch.setattr(
+        RandomForestClassifier, "predict_proba", lambda self, X: (asked.append(len(X)), plain(self, X))[1]
+    )
+    ballots = cast_ballots(models, given, n_jobs=2)
+    assert max(asked) <= 5 * 4 * 4
+    for number, names in enumerate(columns):
+        models[number].n_jobs = 1
+        assert np.array_equal(ballots.probabilities[number], plain(models[number], table[names] if named else given))
+
+
+def test_records_that_hardly_repeat_are_asked_about_as_they_are():
+    """Distinct records, few records and text are not grouped."""
+    distinct = np.arange(4000.0)[:, None]
+    for table in (distinct, distinct[:10] * 0, pd.DataFrame({"sex": ["f", "m"] * 1000})):
+        assert Repeats().distinct(table)[1] is None
