@@ -274,9 +274,12 @@ class_weight, ccp_alpha, max_samples, monotonic_cst
         if sample_weight is None:
             return list(X.T), classes, codes, None
         given = np.asarray(sample_weight, dtype=np.float64)
-        if (given < 0).any() or not given.any():
-            problem = f"{given.min():g} is negative" if (given < 0).any() else "all are 0"
-            raise FedlabError(f"sample_weight means how often each row occurs: {problem}; give counts, 0 or greater")
+        if not given.any():
+            raise FedlabError("Sample weights must contain at least one non-zero number: how often each row occurs")
+        if (given < 0).any():
+            raise FedlabError(
+                f"sample_weight {given.min():g} is negative; give how often each row occurs, 0 or greater"
+            )
         counts = _check_sample_weight(given, X, dtype=np.float64)
         there = counts > 0
         return list(X[there].T), classes, codes[there], counts[there]
