@@ -135,6 +135,16 @@ print(json.dumps({
     "seconds": time.perf_counter() - start, "accuracy": float((verdict.values == holdout.y).mean()),
     "bytes": sum(file.stat().st_size for file in files), "marks": marks}))
 """
+# Counts the rows of a file in blocks.
+STREAM = """
+import json, resource, sys, time
+from fedlab.records import ContingencyTable, Schema
+schema = Schema("PatientID", ["Age", "Diabetic", "BloodPressureLevel"], "Disease")
+start = time.perf_counter()
+table = ContingencyTable.from_file(json.loads(sys.argv[1])[0], schema)
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+print(json.dumps({"seconds": time.perf_counter() - start, "peak": peak, "distinct": len(table), "total": table.total}))
+"""
 
 
 def run(code: str, asked: list[Any], python: Path | str = sys.executable) -> list[dict[str, Any]]:
@@ -353,13 +363,31 @@ def whole_job(place: Path, sizes: list[int], n_shards: int, runs: int) -> None:
         path.unlink()
 
 
+def streaming(place: Path, sizes: list[int]) -> None:
+    """Measure counting files of growing size in blocks."""
+    print("\nA table counted from a CSV file in blocks, one run in a process of its own.\n")
+    print("| rows | MB | s | CPU s | distinct rows | peak memory MiB |\n|---:|---:|---:|---:|---:|---:|")
+    for n_rows in sizes:
+        path = place / "cohort.csv"
+        write_cohort(path, n_rows)
+        found = run(STREAM, [str(path)])[0]
+        assert found["total"] == n_rows
+        print(
+            f"| {n_rows:,} | {path.stat().st_size / 1e6:.0f} | {found['seconds']:.1f} | {found['cpu']:.1f} "
+            f"| {found['distinct']:,} | {found['peak'] / 2**20:.0f} |",
+            flush=True,
+        )
+        path.unlink()
+
+
 def main() -> None:
     """Run the parts that the arguments name and print them as tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--parts", nargs="+", default=["central", "job", "repeats", "break-even"])
+    parser.add_argument("--parts", nargs="+", default=["central", "job", "repeats", "break-even", "stream"])
     parser.add_argument("--rows", type=float, default=1e6, help="of the central forest")
     parser.add_argument("--gaussian-rows", type=float, default=1e5)
     parser.add_argument("--sizes", type=float, nargs="+", default=[1e4, 1e5, 1e6], help="rows of the whole job")
+    parser.add_argument("--stream-sizes", type=float, nargs="+", default=[1e6, 1e7], help="rows to count in blocks")
     parser.add_argument("--shards", type=int, default=10)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--no-peers", action="store_true", help="leave LightGBM and XGBoost out")
@@ -376,6 +404,8 @@ def main() -> None:
             whole_job(place, [int(size) for size in asked.sizes], asked.shards, asked.runs)
         if "repeats" in asked.parts:
             no_repeats(place, int(asked.gaussian_rows), asked.runs)
+        if "stream" in asked.parts:
+            streaming(place, [int(size) for size in asked.stream_sizes])
         if "break-even" in asked.parts:
             break_even(int(asked.gaussian_rows))
 
