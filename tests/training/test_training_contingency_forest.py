@@ -5,6 +5,7 @@ from functools import cache
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
 from scipy.stats import ks_2samp
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
@@ -77,6 +78,8 @@ def test_without_bootstrap_the_trees_are_those_of_scikit_learn(name, gaps):
     options = WITHOUT_DRAWS[name]
     if gaps and name == "monotonic":
         pytest.skip("scikit-learn has no monotonic splits with missing values")
+    if gaps and tuple(map(int, sklearn.__version__.split(".")[:2])) < (1, 8):
+        pytest.skip("scikit-learn 1.6 leaves where a missing value goes to the feature it tried before")
     if "balanced" in name:  # weights that are no dyadic fractions add up otherwise in the last bit
         options = {"class_weight": {0: 0.75, 1: 2.5}}
     X, y = coarse(3000)
