@@ -1,5 +1,7 @@
 """One organisation's work: choose a model, split, fit, score; never two organisations' rows at once."""
 
+from typing import Any
+
 from fedlab.training.constant import ConstantClassifier
 from fedlab.training.local import Trained, train_organisation
 from fedlab.training.models import MODELS, build_model, check_model, model_types
@@ -10,6 +12,7 @@ from fedlab.training.prepare import prepare
 __all__ = [
     "MODELS",
     "ConstantClassifier",
+    "ContingencyForestClassifier",
     "PooledForest",
     "Trained",
     "build_model",
@@ -21,3 +24,12 @@ __all__ = [
     "train_all",
     "train_organisation",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the contingency forest where it is asked for: scikit-learn's ensembles take their time."""
+    if name == "ContingencyForestClassifier":
+        from fedlab.training.contingency_forest import ContingencyForestClassifier
+
+        return ContingencyForestClassifier
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

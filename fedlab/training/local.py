@@ -158,7 +158,7 @@ def train_organisation(
         scores = _score(fitted, X.iloc[test], y[test]) if len(test) else None
     notes.extend(_warnings(caught))
     return Trained(
-        estimator=fitted,
+        estimator=_portable(fitted),
         classes=np.asarray(fitted.classes_),
         features=tuple(str(name) for name in X.columns),
         dtypes=tuple(str(dtype) for dtype in X.dtypes),
@@ -239,6 +239,16 @@ def _fit(estimator: Any, X: pd.DataFrame, y: np.ndarray, counts: np.ndarray) -> 
         mapper, "n_threads"
     ):  # else the model file's bytes depend on the cores of the machine
         mapper.n_threads = 1
+    return fitted
+
+
+def _portable(fitted: Any) -> Any:
+    """Return what is saved and handed over: a contingency forest becomes scikit-learn's, with the same trees."""
+    if hasattr(fitted, "to_random_forest"):
+        return fitted.to_random_forest()
+    if hasattr(fitted, "steps") and final_step(fitted) is not fitted:
+        name, last = fitted.steps[-1]
+        fitted.steps[-1] = (name, _portable(last))
     return fitted
 
 

@@ -14,6 +14,10 @@ MODELS: Registry[Any] = Registry("model")
 _SCALER = {"class": "sklearn.preprocessing.StandardScaler"}
 _NAMED: dict[str, dict[str, Any]] = {
     "random_forest": {"class": "sklearn.ensemble.RandomForestClassifier", "n_estimators": 40},
+    "contingency_forest": {
+        "class": "fedlab.training.contingency_forest.ContingencyForestClassifier",
+        "n_estimators": 40,
+    },
     "extra_trees": {"class": "sklearn.ensemble.ExtraTreesClassifier", "n_estimators": 40},
     "hist_gradient_boosting": {"class": "sklearn.ensemble.HistGradientBoostingClassifier"},
     "decision_tree": {"class": "sklearn.tree.DecisionTreeClassifier"},

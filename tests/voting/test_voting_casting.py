@@ -303,3 +303,28 @@ def test_records_that_cannot_be_compared_are_all_asked_about():
     model.predict_proba = lambda X: np.tile([0.25, 0.75], (len(X), 1))
     found = cast_ballots([model], pd.DataFrame({"a": [[1], [1], [2]]}))
     assert found.labels.tolist() == [[1, 1, 1]]
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_repeated_records_are_asked_about_once_with_the_same_answers(named, monkeypatch):
+    """Forests that read different columns get the distinct records, and answer as on all of them to the last bit."""
+    draws = np.random.default_rng(0)
+    table = pd.DataFrame(draws.integers(0, 4, (3000, 3)).astype(float), columns=list("abc"))
+    table.loc[draws.random(3000) < 0.1, "a"] = np.nan
+    y = draws.integers(0, 3, 3000)
+    columns = [["a", "b", "c"], ["c", "a"] if named else ["a", "b", "c"]]
+    given = table if named else table.to_numpy()
+    models = [
+        RandomForestClassifier(4, random_state=seed, n_jobs=2).fit(table[names] if named else given, y)
+        for seed, names in enumerate(columns)
+    ]
+    asked = []
+    plain = RandomForestClassifier.predict_proba
+    monkeypatch.setattr(
+        RandomForestClassifier, "predict_proba", lambda self, X: (asked.append(len(X)), plain(self, X))[1]
+    )
+    ballots = cast_ballots(models, given, n_jobs=2)
+    assert max(asked) <= 5 * 4 * 4
+    for number, names in enumerate(columns):
+        models[number].n_jobs = 1
+        assert np.array_equal(ballots.probabilities[number], plain(models[number], table[names] if named else given))
