@@ -44,7 +44,7 @@ def count_file(path: Path, schema: Schema, block_bytes: int | None, watch: Any) 
     frame = total.select(names).to_pandas()
     if is_csv:
         frame = _typed(frame, source)
-    return reading._plain_dtypes(frame), counts
+    return reading.plain_dtypes(frame), counts
 
 
 def _counted_blocks(
@@ -81,4 +81,4 @@ def _added(tables: list[Any], names: list[str]) -> Any:
 def _typed(frame: pd.DataFrame, source: Source) -> pd.DataFrame:
     """Return columns of text in the types that `read_table` reads from the same text."""
     data = frame.assign(**{_N: 1}).to_csv(index=False, lineterminator="\n").encode()  # no line is blank
-    return reading._parse(data, source, {})[list(frame.columns)]
+    return reading.parse_csv(data, source, {})[list(frame.columns)]
