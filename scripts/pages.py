@@ -11,6 +11,7 @@ import pandas as pd
 
 from fedlab.evidence import (
     BREAKS,
+    MEASURES,
     compare_with_centralised,
     decision_guide,
     rank_rules,
@@ -157,7 +158,7 @@ def skew(results: Path) -> str:
             "data": row["data"],
             "kind": row["kind"],
             "rule": f"`{row['rule']}`",
-            "measured skew": "" if pd.isna(row["skew"]) else f"{row['skew']:.2f}",
+            "skew: label, feature, quantity, quality": ", ".join(f"{row[f'skew_{name}']:.2f}" for name in MEASURES),
             "accuracy": f"{row['mean']:.3f}",
             "centralised": f"{row['centralised']:.3f}",
             "alone": f"{row['alone']:.3f}",
@@ -192,6 +193,8 @@ results.
 
 ## In numbers
 
+Each setting's skew by all four measures: label (Jensen-Shannon), feature (Kolmogorov-Smirnov), quantity (Gini), quality
+(share of records with a fault). Clusters of patients differ in their classes too, and Dirichlet shards in their sizes.
 `change` is how much further below the centralised model the vote is than on even shards, paired by seed; `alone` is an
 organisation's own model, mean over organisations. A vote that falls to `alone` has gained nothing by voting.
 

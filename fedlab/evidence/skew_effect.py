@@ -143,15 +143,19 @@ def skew_sentences(results: pd.DataFrame, metric: str = "accuracy") -> list[str]
     -------
     list of str
         One text per data set and kind. *Breaks*: the vote falls more than `BREAKS` further below the centralised
-        model than on even shards, and the interval over seeds excludes 0.
+        model than on even shards, and the interval over seeds excludes 0. Where both fall alike, it is the records
+        that are broken and not the vote, and the text says so; and so it does where the vote withstands what the
+        centralised model does not.
     """
     found = skew_effect(results, metric)
     sentences = []
     for (data, kind), rows in found[found["kind"] != "even"].groupby(["data", "kind"], sort=False):
-        strongest = _records(rows[rows["setting"] == rows.sort_values("skew")["setting"].iloc[-1]])
+        of_kind = _records(rows.sort_values("skew", kind="stable"))
+        strongest = [row for row in of_kind if row["setting"] == of_kind[-1]["setting"]]
+        even = {row["rule"]: row for row in _records(found[(found["data"] == data) & (found["kind"] == "even")])}
         head = f"{data}, {kind_name(kind)} ({measure_name(kind)} {strongest[0]['skew']:.2f})"
-        even = _records(found[(found["data"] == data) & (found["kind"] == "even")])
-        sentences.append(f"{head}: {_verdicts(strongest)}. {_levels(strongest, even, metric)}")
+        parts = [_verdicts(strongest, even), _levels(strongest, even, metric), _withstands(of_kind)]
+        sentences.append(f"{head}: {' '.join(part for part in parts if part)}")
     return sentences
 
 
@@ -170,30 +174,51 @@ def _records(rows: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(name): value for name, value in row.items()} for row in rows.to_dict("records")]
 
 
-def _verdicts(rows: list[dict[str, Any]]) -> str:
-    """Say of each rule whether it breaks, costs a little, or no loss was found."""
-    said: dict[str, list[str]] = {"breaks": [], "costs": [], "none": []}
+def _verdicts(rows: list[dict[str, Any]], even: dict[str, dict[str, Any]]) -> str:
+    """Say of each rule whether it breaks, costs a little, falls with the centralised model, or loses nothing."""
+    said: dict[str, list[str]] = {"breaks": [], "costs": [], "both": [], "none": []}
     for row in rows:
         told = f"{row['rule']} ({row['change']:+.3f}{_range(row)})"
-        sure = row["change_high"] < 0
-        said["breaks" if sure and row["change"] < -BREAKS else "costs" if sure else "none"].append(told)
+        fall = row["mean"] - even[row["rule"]]["mean"] if row["rule"] in even else 0.0
+        central = row["centralised"] - even[row["rule"]]["centralised"] if row["rule"] in even else 0.0
+        sure, both = row["change_high"] < 0, fall < -BREAKS and central < -BREAKS
+        kind = "breaks" if sure and row["change"] < -BREAKS else "costs" if sure else "both" if both else "none"
+        said[kind].append(told)
     parts = [f"it breaks {', '.join(said['breaks'])}"] if said["breaks"] else []
     parts += [f"it costs {', '.join(said['costs'])} a little"] if said["costs"] else []
+    parts += (
+        [f"it breaks the records for every model alike, and the vote no further than the centralised model beyond "
+         f"chance: {', '.join(said['both'])}"]
+        if said["both"]
+        else []
+    )  # fmt: skip
     parts += [f"no loss beyond chance was found for {', '.join(said['none'])}"] if said["none"] else []
-    return "; ".join(parts)
+    return "; ".join(parts) + "."
 
 
 def _range(row: dict[str, Any]) -> str:
     return "" if np.isnan(row["change_low"]) else f" [{row['change_low']:+.3f}, {row['change_high']:+.3f}]"
 
 
-def _levels(rows: list[dict[str, Any]], even: list[dict[str, Any]], metric: str) -> str:
+def _levels(rows: list[dict[str, Any]], even: dict[str, dict[str, Any]], metric: str) -> str:
     """Say how good the best rule, the centralised model and an organisation alone are, and were on even shards."""
     best = max(rows, key=lambda row: row["mean"])
-    before = next((row for row in even if row["rule"] == best["rule"]), None)
+    before = even.get(best["rule"])
     was = {name: "" if before is None else f" ({before[name]:.3f})" for name in ("mean", "centralised", "alone")}
     return (
         f"The best rule, {best['rule']}, reaches {metric.replace('_', ' ')} {best['mean']:.3f}{was['mean']}; one model "
         f"on the same rows together {best['centralised']:.3f}{was['centralised']}, an organisation alone "
         f"{best['alone']:.3f}{was['alone']} on average; on even shards as in brackets."
+    )
+
+
+def _withstands(rows: list[dict[str, Any]]) -> str:
+    """Say where the vote holds up beyond chance better than the centralised model, if anywhere."""
+    held = [row for row in rows if row["change_low"] > 0 and row["change"] > BREAKS]
+    if not held:
+        return ""
+    most = max(held, key=lambda row: row["change"])
+    return (
+        f"At {most['skew']:.2f} the vote withstands what the centralised model does not: {most['rule']} "
+        f"{most['mean']:.3f}, centralised {most['centralised']:.3f} ({most['change']:+.3f}{_range(most)})."
     )
