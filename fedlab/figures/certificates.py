@@ -12,8 +12,8 @@ from fedlab.errors import FedlabError
 from fedlab.evidence.results import in_order
 from fedlab.evidence.sentences import seeds_text
 from fedlab.figures.drawing import COLUMNS, Drawing, figure, panels, wrapped
-from fedlab.figures.style import BLACK, BLUE, ORANGE, SKY, label_style
-from fedlab.figures.tables import MAX_PANELS, cells, interval_text, prepared, read_list
+from fedlab.figures.style import BLACK, BLUE, ORANGE, SKY, label_style, rule_handle
+from fedlab.figures.tables import MAX_PANELS, cells, interval_text, prepared, reach, read_list, spread_out
 
 _COLUMN = "certified_accuracy"
 _HOSTILE: dict[int, tuple[str, str, Any]] = {
@@ -49,7 +49,7 @@ def certified_accuracy(results: pd.DataFrame) -> Drawing:
     """
     table, shares = _certified(results)
     asked = in_order(zip(table["setting"], table["n_shards"], strict=True))
-    shown = _spread_out(sorted(asked, key=lambda one: (in_order(table["setting"]).index(one[0]), one[1])))
+    shown = spread_out(sorted(asked, key=lambda one: (in_order(table["setting"]).index(one[0]), one[1])), MAX_PANELS)
     note = f" {len(asked) - len(shown)} more panels are not drawn." if len(asked) > len(shown) else ""
     labels = in_order(table["label"])
     made, axes = panels(len(shown), 3.4 if len(shown) > 1 else 6.4, 3.2, columns=_columns(len(shown)))
@@ -67,7 +67,7 @@ def certified_accuracy(results: pd.DataFrame) -> Drawing:
     axes[0].set_ylim(-0.03, 1.03)
     for ax in axes[:: _columns(len(shown))]:
         ax.set_ylabel("certified accuracy\non the holdout (0 to 1)")
-    made.legend(handles=[_handle(label) for label in labels], loc="outside right upper")
+    made.legend(handles=[rule_handle(label) for label in labels], loc="outside right upper")
     first = shares[:, 0]
     best = cells(table.assign(one=shares[:, 1]), "one").sort_values("mean", kind="stable").iloc[-1]
     return Drawing(
@@ -120,10 +120,9 @@ def robustness_tradeoff(results: pd.DataFrame) -> Drawing:
     for ax, (setting, label) in zip(axes, shown, strict=True):
         for place, (r, (colour, marker, line)) in enumerate(_HOSTILE.items()):
             rows = found[r][(found[r]["setting"] == setting) & (found[r]["label"] == label)].sort_values("n_shards")
-            reach = np.stack([rows["mean"] - rows["low"], rows["high"] - rows["mean"]]).astype(float)
             ax.errorbar(
                 np.log2(rows["n_shards"].to_numpy(float)) + (place - 1.5) * 0.03, rows["mean"],
-                yerr=np.nan_to_num(np.maximum(reach, 0.0)), color=colour, marker=marker, linestyle=line,
+                yerr=reach(rows), color=colour, marker=marker, linestyle=line,
                 capsize=2, elinewidth=0.9, zorder=3, label=_hostile(r),
             )  # fmt: skip
         ax.set_xticks(np.log2(counts), [f"{count:g}" for count in counts])
@@ -178,13 +177,6 @@ def _columns(count: int) -> int:
     return 2 if count == 4 else COLUMNS
 
 
-def _spread_out(asked: list[tuple[str, float]]) -> list[tuple[str, float]]:
-    """Choose panels where there are too many: evenly over the list, ends included."""
-    if len(asked) <= MAX_PANELS:
-        return asked
-    return [asked[place] for place in np.linspace(0, len(asked) - 1, MAX_PANELS).round().astype(int)]
-
-
 def _seeds(table: pd.DataFrame) -> str:
     counted = cells(table.assign(one=1.0), "one")
     return seeds_text(counted)
@@ -192,8 +184,3 @@ def _seeds(table: pd.DataFrame) -> str:
 
 def _hostile(r: int) -> str:
     return "none hostile: accuracy" if r == 0 else f"{r} hostile"
-
-
-def _handle(label: str) -> Line2D:
-    style = label_style(label)
-    return Line2D([], [], color=style.colour, marker=style.marker, linestyle=style.line, label=label)

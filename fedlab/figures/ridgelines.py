@@ -9,7 +9,7 @@ import numpy as np
 from fedlab.errors import FedlabError, unknown_name
 from fedlab.figures.drawing import Drawing, panels, wrapped
 from fedlab.figures.style import BLACK, GREY, SKY, VERMILLION, styled
-from fedlab.figures.tables import MOST_ORGANISATIONS
+from fedlab.figures.tables import MOST_ORGANISATIONS, spread_out
 
 if TYPE_CHECKING:
     from fedlab.partition import Partition, Split
@@ -55,7 +55,7 @@ def feature_ridgelines(source: Split | Partition, feature: str) -> Drawing:
     if len(pool) == 0 or pool.min() == pool.max():
         raise FedlabError(f"feature {feature!r} has no two different numbers, so it has no shape to draw")
     grid, bandwidth = _grid(pool, [len(one) for one in values.values() if len(one)])
-    drawn = _spaced(list(values))
+    drawn = spread_out(list(values), MOST_ORGANISATIONS)
     of_all = density(pool, grid, bandwidth)
     ridges = {number: density(values[number], grid, bandwidth) for number in drawn}
     scale = _OVERLAP / max(of_all.max(), *(ridge.max() for ridge in ridges.values()))
@@ -149,13 +149,6 @@ def _grid(pool: np.ndarray, sizes: list[int]) -> tuple[np.ndarray, float]:
     # two points for each bandwidth at least, else a kernel falls between points where tails are long
     points = int(np.clip(2 * (high - low) / bandwidth, _POINTS, 16 * _POINTS))
     return np.linspace(low, high, points), max(bandwidth, 2 * float(high - low) / points)
-
-
-def _spaced(numbers: list[int]) -> list[int]:
-    if len(numbers) <= MOST_ORGANISATIONS:
-        return numbers
-    places = np.linspace(0, len(numbers) - 1, MOST_ORGANISATIONS).round().astype(int)
-    return [numbers[place] for place in places]
 
 
 def _values(source: Split | Partition, feature: str) -> tuple[dict[int, np.ndarray], list[str], int]:

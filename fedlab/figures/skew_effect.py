@@ -10,8 +10,8 @@ from fedlab.evidence import MEASURES, skew_effect
 from fedlab.evidence.results import in_order
 from fedlab.evidence.skew_effect import kind_name, measure_name
 from fedlab.figures.drawing import Drawing, figure, panels, wrapped
-from fedlab.figures.style import BLACK, GREY, label_style
-from fedlab.figures.tables import interval_text
+from fedlab.figures.style import BLACK, GREY, label_style, rule_handle
+from fedlab.figures.tables import interval_text, reach
 
 _CENTRAL: dict[str, Any] = {"color": BLACK, "linestyle": "--", "linewidth": 1.2}
 _ALONE: dict[str, Any] = {"color": GREY, "linestyle": ":", "linewidth": 1.6}
@@ -50,7 +50,7 @@ def accuracy_by_skew(results: pd.DataFrame) -> Drawing:
         own[0].set_ylabel("accuracy on the holdout (0 to 1)")
     for ax, kind in zip(axes[-len(kinds) :], kinds, strict=True):
         ax.set_xlabel(wrapped(f"{measure_name(kind)} (0 to 1)", 28))
-    handles = [_handle(label) for label in labels]
+    handles = [rule_handle(label) for label in labels]
     handles += [Line2D([], [], label="centralised", **_CENTRAL), Line2D([], [], label="alone (mean)", **_ALONE)]
     made.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 6))
     return Drawing(
@@ -73,9 +73,8 @@ def _panel(ax: Axes, of_data: pd.DataFrame, kind: str, labels: list[str]) -> Non
         if rows.empty:
             continue
         style = label_style(label)
-        reach = [(rows["mean"] - rows["low"]).fillna(0), (rows["high"] - rows["mean"]).fillna(0)]
         ax.errorbar(
-            rows["skew"] + (place - (len(labels) - 1) / 2) * 0.008, rows["mean"], yerr=reach, color=style.colour,
+            rows["skew"] + (place - (len(labels) - 1) / 2) * 0.008, rows["mean"], yerr=reach(rows), color=style.colour,
             marker=style.marker, linestyle=style.line, capsize=2, elinewidth=0.9, zorder=3,
         )  # fmt: skip
         ax.plot(rows["skew"], rows["centralised"], **_CENTRAL)
@@ -90,11 +89,6 @@ def _same_height(axes: list[Axes], of_data: pd.DataFrame) -> None:
         ax.set_ylim(low - 0.05 * (high - low) - 0.01, high + 0.05 * (high - low) + 0.01)
         if ax is not axes[0]:
             ax.tick_params(labelleft=False)
-
-
-def _handle(label: str) -> Line2D:
-    style = label_style(label)
-    return Line2D([], [], label=label, color=style.colour, marker=style.marker, linestyle=style.line)
 
 
 def _extremes(found: pd.DataFrame) -> str:

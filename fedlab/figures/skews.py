@@ -14,7 +14,7 @@ from fedlab.evidence.results import REPLICATES, in_order, require, setting_label
 from fedlab.evidence.sentences import seeds_text
 from fedlab.figures.drawing import Drawing, figure, panels
 from fedlab.figures.style import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION, styled
-from fedlab.figures.tables import NOT_OF_PARTITION
+from fedlab.figures.tables import NOT_OF_PARTITION, reach
 
 MEASURES = {
     "skew_js": "Jensen-Shannon distance (0 to 1)",
@@ -156,10 +156,9 @@ def _line(
     colour, marker, line = look
     if len(rows) > len(found):
         ax.plot(rows[option].map(moved), rows[measure], marker, color=colour, markersize=2.5, alpha=0.45, zorder=2)
-    reach = np.nan_to_num(np.array([found["mean"] - found["low"], found["high"] - found["mean"]], dtype=float))
     ax.errorbar(
-        found[option].map(moved), found["mean"], yerr=reach, label=label, color=colour, marker=marker, markersize=5,
-        linestyle=line, capsize=2, elinewidth=0.9, zorder=3,
+        found[option].map(moved), found["mean"], yerr=reach(found), label=label, color=colour, marker=marker,
+        markersize=5, linestyle=line, capsize=2, elinewidth=0.9, zorder=3,
     )  # fmt: skip
 
 

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+from matplotlib.lines import Line2D
+
 # Okabe and Ito, Color Universal Design (2008); yellow is left out for lines: too faint on white.
 BLACK, ORANGE, SKY, GREEN, BLUE, VERMILLION, PURPLE = (
     "#000000",
@@ -123,3 +125,9 @@ def styled() -> Iterator[None]:
 
     with style.context(["default", RC]):
         yield
+
+
+def rule_handle(label: str) -> Line2D:
+    """Return a rule's entry in a legend."""
+    style = label_style(label)
+    return Line2D([], [], color=style.colour, marker=style.marker, linestyle=style.line, label=label)

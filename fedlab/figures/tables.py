@@ -2,14 +2,17 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
+import numpy as np
 import pandas as pd
 
 from fedlab.errors import FedlabError
 from fedlab.evidence import summarise
 from fedlab.evidence.results import REPLICATES, in_order, require, rule_labels, setting_labels
 from fedlab.evidence.sentences import seeds_text
+
+T = TypeVar("T")
 
 MAX_PANELS = 6
 MOST_ORGANISATIONS = 20
@@ -49,6 +52,12 @@ def reference(table: pd.DataFrame, column: str) -> pd.DataFrame:
     return summarise(once, names, column).dropna(subset=["mean"])
 
 
+def reach(rows: pd.DataFrame) -> np.ndarray:
+    """Return how far the interval reaches below and above the mean; 0 where there is none."""
+    below, above = rows["mean"] - rows["low"], rows["high"] - rows["mean"]
+    return np.nan_to_num(np.maximum(np.stack([below, above]).astype(float), 0.0))
+
+
 def interval_text(found: pd.DataFrame, mark: str = "Bars") -> str:
     """Say what a figure's intervals are and how many seeds they rest on, as captions do."""
     kinds = set(found["interval"])
@@ -72,6 +81,19 @@ def representative(table: pd.DataFrame, column: str) -> list[tuple[str, dict[str
             rows = rows.sort_values("seed", kind="stable")
         found.append((str(setting), {str(key): value for key, value in rows.iloc[0].to_dict().items()}))
     return found[:MAX_PANELS]
+
+
+def spread_out(items: Sequence[T], most: int) -> list[T]:
+    """Choose so many where there are more: evenly over the sequence, ends included.
+
+    Examples
+    --------
+    >>> spread_out("abcde", 3), spread_out("ab", 3)
+    (['a', 'c', 'e'], ['a', 'b'])
+    """
+    if len(items) <= most:
+        return list(items)
+    return [items[place] for place in np.linspace(0, len(items) - 1, most).round().astype(int)]
 
 
 def shown_shards(rows: pd.DataFrame) -> int:

@@ -5,18 +5,18 @@ import math
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 
 from fedlab.evidence import compare_with_centralised
 from fedlab.evidence.results import in_order, require
 from fedlab.figures.drawing import COLUMNS, Drawing, figure, panels, wrapped
 from fedlab.figures.references import draw_references, reference_handles, reference_text, references
-from fedlab.figures.style import BLACK, label_style, text_on
+from fedlab.figures.style import BLACK, label_style, rule_handle, text_on
 from fedlab.figures.tables import (
     METRIC_NAMES,
     cells,
     interval_text,
     prepared,
+    reach,
     shown_settings,
 )
 
@@ -75,7 +75,7 @@ def _lines(table: pd.DataFrame, found: pd.DataFrame, lines: dict[str, pd.DataFra
             style = label_style(label)
             x = np.log2(rows["n_shards"].to_numpy(float)) + (place - (len(labels) - 1) / 2) * step
             ax.errorbar(
-                x, rows["mean"], yerr=_reach(rows), label=label, color=style.colour, marker=style.marker,
+                x, rows["mean"], yerr=reach(rows), label=label, color=style.colour, marker=style.marker,
                 linestyle=style.line, capsize=2, elinewidth=0.9, zorder=3,
             )  # fmt: skip
         ax.set_xticks(np.log2(counts), [f"{count:g}" for count in counts])
@@ -85,7 +85,7 @@ def _lines(table: pd.DataFrame, found: pd.DataFrame, lines: dict[str, pd.DataFra
     axes[0].set_ylim(*_limits([found, lines["centralised"], lines["alone"], lines["bayes"]]))
     for ax in axes[::COLUMNS]:
         ax.set_ylabel(f"{METRIC_NAMES[metric]} on the holdout (0 to 1)")
-    drawn = [_handle(label) for label in labels]
+    drawn = [rule_handle(label) for label in labels]
     made.legend(handles=drawn + reference_handles(lines), loc="outside right upper")
     return Drawing(
         made,
@@ -222,25 +222,14 @@ def rule_by_shards(results: pd.DataFrame) -> Drawing:
 def _dot(ax: Axes, rows: pd.DataFrame, place: float, label: str) -> None:
     style = label_style(label)
     ax.errorbar(
-        rows["mean"], [place], xerr=_reach(rows), color=style.colour, marker=style.marker, linestyle="none",
+        rows["mean"], [place], xerr=reach(rows), color=style.colour, marker=style.marker, linestyle="none",
         capsize=2.5, elinewidth=1.1, label=label, zorder=3,
     )  # fmt: skip
-
-
-def _reach(rows: pd.DataFrame) -> np.ndarray:
-    """Return how far the interval reaches below and above the mean; 0 where there is none."""
-    below, above = rows["mean"] - rows["low"], rows["high"] - rows["mean"]
-    return np.nan_to_num(np.maximum(np.stack([below, above]).astype(float), 0.0))
 
 
 def _dodge(counts: list[float], lines: int) -> float:
     gaps = np.diff(np.log2(counts)) if len(counts) > 1 else np.array([1.0])
     return min(0.07, 0.55 * float(gaps.min()) / max(lines - 1, 1))
-
-
-def _handle(label: str) -> Line2D:
-    style = label_style(label)
-    return Line2D([], [], color=style.colour, marker=style.marker, linestyle=style.line, label=label)
 
 
 def _limits(parts: list[pd.DataFrame]) -> tuple[float, float]:
