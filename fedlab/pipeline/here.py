@@ -8,17 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from fedlab.files import atomic_path, canonical_json
-from fedlab.pipeline.shards import make_partition
-from fedlab.pipeline.trained import TrainedSet, centralised, train_partition
+from fedlab.pipeline.shards import PARTITION, make_partition
+from fedlab.pipeline.trained import RECIPE, TrainedSet, centralised, train_partition
 from fedlab.pipeline.votes import evaluate, set_apart
 
 if TYPE_CHECKING:
     from fedlab.sweep.params import Cell
 
 T = TypeVar("T")
-
-_PARTITION = ("data", "holdout", "scheme", "n_shards", "min_rows", "quality", "seed")
-_RECIPE = ("model", "test_size", "random_state", "format")
 
 
 def sweep_here(content: Any, path: Path | str) -> None:
@@ -72,7 +69,7 @@ class _Stages:
 
     def shards(self, cell: Cell) -> Path:
         """Return the folder of a cell's shards."""
-        asked = cell.model_dump(include=set(_PARTITION)) | cell.scheme_options
+        asked = cell.model_dump(include=set(PARTITION)) | cell.scheme_options
 
         def make(folder: Path) -> Path:
             make_partition(folder, **asked)
@@ -82,13 +79,13 @@ class _Stages:
 
     def trained(self, cell: Cell) -> TrainedSet:
         """Return the models of a cell's shards."""
-        shards, recipe = self.shards(cell), cell.model_dump(include=set(_RECIPE))
+        shards, recipe = self.shards(cell), cell.model_dump(include=set(RECIPE))
         return self._once({"of": str(shards), "recipe": recipe}, lambda to: train_partition(to, shards, **recipe))
 
     def central(self, cell: Cell) -> TrainedSet:
         """Return the centralised reference: of all cells of these records, or of one cell's faulty records."""
         trained = self.trained(cell)
-        asked = cell.model_dump(include={"data", "holdout", "seed", *_RECIPE})
+        asked = cell.model_dump(include={"data", "holdout", "seed", *RECIPE})
         own = {"of": str(self.shards(cell))} if cell.quality else {}
         return self._once({"central": asked, **own}, lambda to: centralised(trained, to))
 

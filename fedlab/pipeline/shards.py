@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from fedlab.partition import Partition
 
 ORIGIN = "made_from.json"
+PARTITION = ("data", "holdout", "scheme", "n_shards", "min_rows", "quality", "seed")
+"""Of a cell, what decides its partition, beside the options of its scheme."""
 
 
 def write_origin(folder: Path | str, **made_from: Any) -> None:

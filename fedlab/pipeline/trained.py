@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 TRAINED = "trained.json"
 BALLOTS = "ballots.npz"
 MODELS = "models"
+RECIPE = ("model", "test_size", "random_state", "format")
+"""Of a cell, what decides how its models are trained."""
 FEATURES = "holdout_features.parquet"
 
 
@@ -272,7 +274,7 @@ def centralised(trained: TrainedSet, folder: Path | str) -> TrainedSet:
             "trained; give one as `central`: the folder of 2_train.ipynb on a partition with n_shards=1"
         )
     shards = Path(folder) / "shards"
-    recipe = {name: made_from[name] for name in ("model", "test_size", "random_state", "format") if name in made_from}
+    recipe = {name: made_from[name] for name in RECIPE if name in made_from}
     if made_from.get("quality"):
         make_partition(shards, **{name: value for name, value in made_from.items() if name not in recipe})
         return train_partition(Path(folder) / "trained", shards, pooled=True, **recipe)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from fedlab.errors import FedlabError
 from fedlab.files import canonical_json, sha256_file, sha256_text
+from fedlab.pipeline.shards import PARTITION
+from fedlab.pipeline.trained import RECIPE
 from fedlab.registry import is_import_path
 from fedlab.sweep.keys import import_path_files, notebook_hashes, notebook_parameters, run_key, versions
 from fedlab.sweep.params import Cell, Sweep, import_paths
@@ -228,21 +230,14 @@ class _Builder:
 
     def train(self, cell: Cell, shards: Run, **more: Any) -> Run:
         """Return the run that trains a model on each shard of a partition."""
-        parameters = {
-            "model": cell.model,
-            "test_size": cell.test_size,
-            "random_state": cell.random_state,
-            "format": cell.format,
-            **more,
-        }
+        parameters = {name: getattr(cell, name) for name in RECIPE} | more
         paths = [path for path in import_paths(cell) if path not in (cell.scheme, cell.rule)]
         same = ("train", shards.key, canonical_json(parameters))
         return self._once(same, lambda: self._run("train", parameters, {"shards": shards}, paths))
 
     def partition(self, cell: Cell) -> Run:
         """Return the run that cuts a cell's records into shards."""
-        names = {"data", "holdout", "scheme", "scheme_options", "n_shards", "min_rows", "quality", "seed"}
-        same = ("partition", canonical_json(cell.model_dump(include=names)))
+        same = ("partition", canonical_json(cell.model_dump(include={"scheme_options", *PARTITION})))
         return self._once(same, lambda: self._partition(cell))
 
     def _partition(self, cell: Cell) -> Run:
