@@ -11,7 +11,7 @@ import pandas as pd
 
 from fedlab.errors import FedlabError
 from fedlab.records.distinct import group_rows
-from fedlab.records.reading import _EXACT
+from fedlab.records.reading import EXACT
 from fedlab.records.schema import Schema
 from fedlab.records.table import Records, values_of
 
@@ -136,7 +136,7 @@ class ContingencyTable:
             If a column is missing or a count is no number.
         """
         try:
-            frame = pd.read_csv(path, **_EXACT)
+            frame = pd.read_csv(path, **EXACT)
         except (OSError, ValueError) as error:
             raise FedlabError(f"contingency table {path} cannot be read ({error}); give a CSV file") from error
         if count not in frame.columns or not pd.api.types.is_numeric_dtype(frame[count]):

@@ -19,7 +19,7 @@ from fedlab.records.sources import SUFFIXES, Source, csv_bytes, csv_header, suff
 from fedlab.records.table import Records
 
 # pandas reads decimals exactly by itself from 3.1 on, and deprecates the option that asked it to.
-_EXACT: dict[str, Any] = (
+EXACT: dict[str, Any] = (
     {} if tuple(map(int, pd.__version__.split(".")[:2])) >= (3, 1) else {"float_precision": "round_trip"}
 )
 # A number that is not written as pandas would write it: leading zeros, as in the identifier 007, or a plus.
@@ -172,7 +172,7 @@ def parse_csv(data: bytes, source: Source, dtype: dict[str, str], columns: list[
                 index_col=False,
                 low_memory=False,
                 encoding="utf-8-sig",
-                **_EXACT,
+                **EXACT,
             )
     except UnicodeDecodeError as error:
         raise _not_utf8(Path(source.name)) from error
