@@ -6,6 +6,7 @@ import pandas as pd
 
 from fedlab.evidence.ranks import LESS_IS_BETTER, MeanRanks, block_labels, compare_rules, rank_rules
 from fedlab.evidence.results import rule_labels
+from fedlab.evidence.sentences import metric_name
 
 REFERENCE = "majority"
 """The rule that needs nothing but verdicts: what another must beat to be worth what it needs."""
@@ -128,10 +129,6 @@ def _tiers(results: pd.DataFrame) -> dict[str, str]:
     return {str(label): tier_of(str(rule)) for label, rule in zip(labels["label"], labels["rule"], strict=True)}
 
 
-def _name(metric: str) -> str:
-    return {"roc_auc": "ROC AUC"}.get(metric, metric.replace("_", " "))
-
-
 def seeds_of(ranks: MeanRanks) -> str:
     """Say how many seeds each score rests on.
 
@@ -149,8 +146,8 @@ def _basis(results: pd.DataFrame, ranks: MeanRanks) -> str:
     dropped = f" Not measured in every setting and left out: {_listed(list(ranks.left_out))}." if ranks.left_out else ""
     settings = f"{ranks.n_blocks} settings of {n_data} data set{'s' * (n_data != 1)}"
     return (
-        f"Compared: {ranks.n_rules} rules by {_name(ranks.metric)} on the holdout in {settings}, each the mean of "
-        f"{seeds_of(ranks)}. Settings of one data set share patients, so chance plays a greater part than the "
+        f"Compared: {ranks.n_rules} rules by {metric_name(ranks.metric)} on the holdout in {settings}, each the mean "
+        f"of {seeds_of(ranks)}. Settings of one data set share patients, so chance plays a greater part than the "
         f"tests reckon, which take settings as independent.{dropped}"
     )
 
@@ -177,7 +174,7 @@ def _worth(results: pd.DataFrame, ranks: MeanRanks, sign: float, reference: str)
     scores = sign * ranks.scores
     gain = scores.max(axis=1) - scores[reference]
     spread = scores.max(axis=1) - scores.min(axis=1)
-    name = _name(ranks.metric)
+    name = metric_name(ranks.metric)
     text = (
         f"What the choice is worth: between the best and the worst rule of a setting lie {spread.median():.3f} of "
         f"{name} in the middle setting (at most {spread.max():.3f}, {spread.idxmax()}); between the best "
@@ -214,8 +211,8 @@ def _against(row: dict[str, Any], ranks: MeanRanks, reference: str) -> str:
     if row["rule"] == reference:
         return "."
     head = (
-        f"; against '{reference}' {row['difference']:+.3f} of {_name(ranks.metric)}, better in {row['better']} and "
-        f"worse in {row['worse']} of {ranks.n_blocks} settings "
+        f"; against '{reference}' {row['difference']:+.3f} of {metric_name(ranks.metric)}, better in {row['better']} "
+        f"and worse in {row['worse']} of {ranks.n_blocks} settings "
     )
     if not row["told_apart"]:
         return head + f"(corrected p {_p(row['p_value'])}: no difference was found, which does not show that none is)."
@@ -260,8 +257,8 @@ def _same(ranks: MeanRanks, reference: str) -> list[str]:
     if not equal:
         return []
     return [
-        f"The same {_name(ranks.metric)} in every setting here: {'; '.join(equal)}. Among these, choose for what else "
-        "they promise."
+        f"The same {metric_name(ranks.metric)} in every setting here: {'; '.join(equal)}. Among these, choose for "
+        "what else they promise."
     ]
 
 
@@ -271,8 +268,8 @@ def _worse(table: pd.DataFrame, ranks: MeanRanks, sign: float, reference: str) -
         return []
     told = [f"'{rule}' ({difference:+.3f})" for rule, difference in zip(rows["rule"], rows["difference"], strict=True)]
     return [
-        f"Worse than '{reference}' in {_name(ranks.metric)} beyond chance, and so no default: {', '.join(told)}. Each "
-        "needs a reason of its own, such as costs that differ or few records that must be right."
+        f"Worse than '{reference}' in {metric_name(ranks.metric)} beyond chance, and so no default: {', '.join(told)}. "
+        "Each needs a reason of its own, such as costs that differ or few records that must be right."
     ]
 
 

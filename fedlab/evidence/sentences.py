@@ -58,7 +58,7 @@ def _basis(results: pd.DataFrame, metric: str) -> str:
         "none": "no interval where none is defined",
     }
     named = "; ".join(told[kind] for kind in told if kind in kinds)
-    name = _name(metric)
+    name = metric_name(metric)
     return f"{name[0].upper()}{name[1:]} on the holdout, {len(results)} results, {named}."
 
 
@@ -73,7 +73,7 @@ def seeds_text(cells: pd.DataFrame) -> str:
 def _about_cell(part: pd.DataFrame, metric: str) -> list[str]:
     means = _records(summarise(part, ["label"], metric), "mean")
     if not means:
-        return [f"{_name(metric)} is not defined."]
+        return [f"{metric_name(metric)} is not defined."]
     best = max(means, key=lambda row: row["mean"])
     sentences = [_best(means, best, metric)]
     if _holds(part, f"centralised_{metric}"):
@@ -91,7 +91,8 @@ def _holds(part: pd.DataFrame, column: str) -> bool:
     return column in part and bool(part[column].notna().any())
 
 
-def _name(metric: str) -> str:
+def metric_name(metric: str) -> str:
+    """Name a metric for people: `roc_auc` is `ROC AUC`."""
     return _NAMES.get(metric, metric.replace("_", " "))
 
 
@@ -102,11 +103,11 @@ def _range(row: dict[str, Any]) -> str:
 def _best(means: list[dict[str, Any]], best: dict[str, Any], metric: str) -> str:
     value = f"{best['mean']:.3f} ({_range(best)})"
     if len(means) == 1:
-        return f"'{best['label']}' has a mean {_name(metric)} of {value}."
+        return f"'{best['label']}' has a mean {metric_name(metric)} of {value}."
     equal = [f"'{row['label']}'" for row in means if best["mean"] - row["mean"] <= _SAME]
     verb = "has" if len(equal) == 1 else "have"
     return (
-        f"of {len(means)} rules, {' and '.join(equal)} {verb} the highest mean {_name(metric)}, {value}; "
+        f"of {len(means)} rules, {' and '.join(equal)} {verb} the highest mean {metric_name(metric)}, {value}; "
         "picked after seeing the results, so it flatters a little."
     )
 
@@ -150,7 +151,7 @@ def _against_alone(part: pd.DataFrame, label: str, metric: str) -> str:
     gain = interval_over_seeds(rows[metric] - rows[alone])
     told = "" if gain.low is None or gain.high is None else f", interval {gain.low:+.3f} to {gain.high:+.3f}"
     return (
-        f"an organisation alone has a mean {_name(metric)} of {rows[alone].mean():.3f}; '{label}' differs "
+        f"an organisation alone has a mean {metric_name(metric)} of {rows[alone].mean():.3f}; '{label}' differs "
         f"from that by {gain.estimate:+.3f}{told}."
     )
 

@@ -11,6 +11,7 @@ import pandas as pd
 from fedlab.errors import FedlabError
 from fedlab.evidence.intervals import interval_over_seeds
 from fedlab.evidence.results import require, rule_labels, setting_labels
+from fedlab.evidence.sentences import metric_name
 from fedlab.evidence.summary import compare_with_centralised, summarise
 
 EVEN = ("iid", "stratified")
@@ -62,9 +63,9 @@ def _faults(held: str) -> str:
 
 def measured_skew(results: pd.DataFrame) -> pd.Series:
     """Return each row's skew by the measure of its kind (`MEASURES`), 0 to 1; NaN where shards are alike."""
-    found = pd.Series(np.nan, index=results.index)
+    found, kinds = pd.Series(np.nan, index=results.index), kinds_of_skew(results)
     for kind, (column, _) in MEASURES.items():
-        rows = kinds_of_skew(results).str.startswith(kind)
+        rows = kinds.str.startswith(kind)
         if rows.any():
             require(results[rows], column)
             found[rows] = results.loc[rows, column]
@@ -98,12 +99,13 @@ def skew_effect(results: pd.DataFrame, metric: str = "accuracy") -> pd.DataFrame
     """
     central, alone = f"centralised_{metric}", f"organisation_{metric}_mean"
     require(results, metric, central, alone, "data", "seed")
-    table = results.assign(kind=kinds_of_skew(results), skew=measured_skew(results), rule=rule_labels(results))
+    kinds = kinds_of_skew(results)
+    table = results.assign(kind=kinds, skew=measured_skew(results), rule=rule_labels(results))
     table = table.assign(setting=setting_labels(results, ignore=("data",)))[table["kind"] != ""]
     if not (table["kind"] == "even").any() or (table["kind"] == "even").all():
         raise FedlabError(
             "the effect of skew needs cells with even shards (scheme iid or stratified) and cells with one kind of "
-            f"skew; the table has {', '.join(sorted(set(kinds_of_skew(results)) - {''})) or 'neither'}"
+            f"skew; the table has {', '.join(sorted(set(kinds) - {''})) or 'neither'}"
         )
     by = ["data", "kind", "setting", "rule"]
     found = summarise(table, by, metric)
@@ -174,26 +176,31 @@ def _records(rows: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(name): value for name, value in row.items()} for row in rows.to_dict("records")]
 
 
+_SAID = {
+    "breaks": "it breaks {}",
+    "costs": "it costs {} a little",
+    "both": "it breaks the records for every model alike, and the vote no further than the centralised model beyond "
+    "chance: {}",
+    "none": "no loss beyond chance was found for {}",
+}
+
+
 def _verdicts(rows: list[dict[str, Any]], even: dict[str, dict[str, Any]]) -> str:
     """Say of each rule whether it breaks, costs a little, falls with the centralised model, or loses nothing."""
-    said: dict[str, list[str]] = {"breaks": [], "costs": [], "both": [], "none": []}
+    told: dict[str, list[str]] = {kind: [] for kind in _SAID}
     for row in rows:
-        told = f"{row['rule']} ({row['change']:+.3f}{_range(row)})"
-        fall = row["mean"] - even[row["rule"]]["mean"] if row["rule"] in even else 0.0
-        central = row["centralised"] - even[row["rule"]]["centralised"] if row["rule"] in even else 0.0
-        sure, both = row["change_high"] < 0, fall < -BREAKS and central < -BREAKS
-        kind = "breaks" if sure and row["change"] < -BREAKS else "costs" if sure else "both" if both else "none"
-        said[kind].append(told)
-    parts = [f"it breaks {', '.join(said['breaks'])}"] if said["breaks"] else []
-    parts += [f"it costs {', '.join(said['costs'])} a little"] if said["costs"] else []
-    parts += (
-        [f"it breaks the records for every model alike, and the vote no further than the centralised model beyond "
-         f"chance: {', '.join(said['both'])}"]
-        if said["both"]
-        else []
-    )  # fmt: skip
-    parts += [f"no loss beyond chance was found for {', '.join(said['none'])}"] if said["none"] else []
-    return "; ".join(parts) + "."
+        told[_kind_of_loss(row, even.get(row["rule"], row))].append(
+            f"{row['rule']} ({row['change']:+.3f}{_range(row)})"
+        )
+    return "; ".join(_SAID[kind].format(", ".join(rules)) for kind, rules in told.items() if rules) + "."
+
+
+def _kind_of_loss(row: dict[str, Any], even: dict[str, Any]) -> str:
+    """Return a key of what is said, for a rule in a skewed setting and on even shards."""
+    if row["change_high"] < 0:
+        return "breaks" if row["change"] < -BREAKS else "costs"
+    fell = (row[name] - even[name] < -BREAKS for name in ("mean", "centralised"))
+    return "both" if all(fell) else "none"
 
 
 def _range(row: dict[str, Any]) -> str:
@@ -206,7 +213,7 @@ def _levels(rows: list[dict[str, Any]], even: dict[str, dict[str, Any]], metric:
     before = even.get(best["rule"])
     was = {name: "" if before is None else f" ({before[name]:.3f})" for name in ("mean", "centralised", "alone")}
     return (
-        f"The best rule, {best['rule']}, reaches {metric.replace('_', ' ')} {best['mean']:.3f}{was['mean']}; one model "
+        f"The best rule, {best['rule']}, reaches {metric_name(metric)} {best['mean']:.3f}{was['mean']}; one model "
         f"on the same rows together {best['centralised']:.3f}{was['centralised']}, an organisation alone "
         f"{best['alone']:.3f}{was['alone']} on average; on even shards as in brackets."
     )
