@@ -145,6 +145,9 @@ def test_ridges_are_densities_of_what_each_organisation_holds():
     assert telling_feature(split) == "age"
     n_missing = sum(split.shard(i).X["dose"].isna().sum() for i in range(4))
     assert f"{n_missing} missing or infinite values are left out" in feature_ridgelines(split, "dose").caption
+    sparse = records()
+    sparse.frame["age"] = sparse.frame["age"].where(np.arange(len(sparse.frame)) % 8 == 0)
+    assert telling_feature(split_records(sparse, "iid", 4, seed=2)) == "dose"
     many = feature_ridgelines(split_records(records(), "iid", 50), "age")
     assert "30 more organisations are not drawn" in many.caption
 

@@ -94,7 +94,8 @@ def feature_ridgelines(source: Split | Partition, feature: str) -> Drawing:
 def telling_feature(source: Split | Partition) -> str | None:
     """Return the numeric feature in which organisations differ most, the first where none was measured, or None.
 
-    A split is measured here; a partition says what was measured when it was written.
+    A split is measured here; a partition says what was measured when it was written. A feature that most records of
+    some organisation lack tells who wrote it down, not who differs, so it is chosen only where there is no other.
     """
     from fedlab.partition import Split, measure_skew
     from fedlab.partition.columns import is_numeric
@@ -103,7 +104,9 @@ def telling_feature(source: Split | Partition) -> str | None:
     features = skew.get("features", {})
     measured = {name: of.get("ks") for name, of in features.items() if of.get("ks") is not None}
     if measured:
-        return max(measured, key=lambda name: measured[name])
+        frames = [source.shard(number).X[list(measured)] for number in range(source.n_shards)]
+        filled = {name: all(frame[name].notna().mean() >= 0.5 for frame in frames) for name in measured}
+        return max(measured, key=lambda name: (filled[name], measured[name]))
     shard = source.shard(0)
     return next((name for name in shard.schema.features if is_numeric(shard.frame[name])), None)
 
