@@ -47,7 +47,7 @@ $(VENV)/.tested: $(VENV)/.installed requirements-test.lock
 
 lock:
 	uv pip compile pyproject.toml --extra build --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet -o requirements.lock
-	uv pip compile pyproject.toml --extra build --extra test -c requirements.lock --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet -o requirements-test.lock
+	uv pip compile pyproject.toml --extra build --extra test --extra cluster --extra onnx -c requirements.lock --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet -o requirements-test.lock
 
 clean:
 	rm -rf $(VENV)
