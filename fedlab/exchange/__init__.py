@@ -1,6 +1,7 @@
 """Model files that travel between organisations: formats, cards and checks on loading; no training."""
 
 from fedlab.exchange.card import Card, Preprocessing, Scores, card_path, read_card, write_card
+from fedlab.exchange.compact import Compact
 from fedlab.exchange.formats import FORMATS, SAFE_TYPES, Format, format_of
 from fedlab.exchange.modelfile import load_model, load_models, model_stem, save_model
 
@@ -8,6 +9,7 @@ __all__ = [
     "FORMATS",
     "SAFE_TYPES",
     "Card",
+    "Compact",
     "Format",
     "Preprocessing",
     "Scores",

@@ -39,8 +39,8 @@ def canonical_zip(data: bytes) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as target:
         for name, content in kept.values():
-            _write(target, name, content)
-        _write(target, _SCHEMA, json.dumps(schema, separators=(",", ":")).encode())
+            write_part(target, name, content)
+        write_part(target, _SCHEMA, json.dumps(schema, separators=(",", ":")).encode())
     return buffer.getvalue()
 
 
@@ -88,10 +88,22 @@ def _without_padding(content: bytes) -> bytes:
     return buffer.getvalue()
 
 
-def _write(target: zipfile.ZipFile, name: str, content: bytes) -> None:
-    """Add one part to the zip with a fixed time and fixed rights."""
+def write_part(target: zipfile.ZipFile, name: str, content: bytes, method: int = zipfile.ZIP_DEFLATED) -> None:
+    """Add one part to a zip with a fixed time and fixed rights.
+
+    Parameters
+    ----------
+    target : ZipFile
+        Open for writing.
+    name : str
+        Of the part.
+    content : bytes
+        What it holds.
+    method : int
+        How it is compressed, of `zipfile`.
+    """
     info = zipfile.ZipInfo(name, date_time=_EPOCH)
-    info.compress_type = zipfile.ZIP_DEFLATED
+    info.compress_type = method
     info.external_attr = 0o600 << 16
     info.create_system = 3
-    target.writestr(info, content, compresslevel=6)
+    target.writestr(info, content, compresslevel=9 if method == zipfile.ZIP_BZIP2 else 6)

@@ -17,7 +17,7 @@ T = TypeVar("T")
 MAX_PANELS = 6
 MOST_ORGANISATIONS = 20
 # what a model is does not change who holds what
-NOT_OF_PARTITION = ("model", "format", "test_size")
+NOT_OF_PARTITION = ("model", "format", "compact", "test_size")
 METRIC_NAMES = {"accuracy": "accuracy", "roc_auc": "ROC AUC"}
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from fedlab.errors import FedlabError
 from fedlab.files import read_json, write_json
+from fedlab.pipeline.bandwidth import bytes_sent
 from fedlab.pipeline.shards import make_partition, partition_or_default, pooled_partition, read_origin
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 TRAINED = "trained.json"
 BALLOTS = "ballots.npz"
 MODELS = "models"
-RECIPE = ("model", "test_size", "random_state", "format")
+RECIPE = ("model", "test_size", "random_state", "format", "compact")
 """Of a cell, what decides how its models are trained."""
 FEATURES = "holdout_features.parquet"
 
@@ -135,7 +136,8 @@ def answer_holdout(folder: Path | str, partition: Partition, **made_from: Any) -
     )
     save_ballots(ballots, folder / BALLOTS, truth=holdout.y, ids=holdout.ids)
     pooled = pool_trees(models)
-    about = _about(partition, holdout, cards) | {
+    sent = bytes_sent(partition, holdout, ballots, sum(card.bytes for card in cards))
+    about = _about(partition, holdout, sent) | {
         "trees": None if pooled is None else pooled.trees,
         "made_from": read_origin(partition.dir) | made_from,
     }
@@ -149,7 +151,7 @@ def _local_accuracy(card: Card) -> float:
     return 0.0 if card.scores is None or card.scores.accuracy is None else card.scores.accuracy
 
 
-def _about(partition: Partition, holdout: Records, cards: list[Card]) -> dict[str, Any]:
+def _about(partition: Partition, holdout: Records, sent: dict[str, int]) -> dict[str, Any]:
     """Return what later stages must know of a trained set beyond the answers."""
     from fedlab.partition import skew_summary
 
@@ -164,8 +166,7 @@ def _about(partition: Partition, holdout: Records, cards: list[Card]) -> dict[st
             "bayes_accuracy": bayes.get("accuracy"),
             "bayes_roc_auc": bayes.get("auc"),
             "n_rows": partition.meta["n_rows"],
-            "data_bytes": partition.data_bytes,
-            "model_bytes": sum(card.bytes for card in cards),
+            **sent,
             **skew_summary(partition.meta["skew"]),
             "skew_quality": _faulty_share(partition.meta),
             "organisation_rows": [entry["rows"] for entry in partition.meta["shards"]],
@@ -224,7 +225,8 @@ def train_partition(folder: Path | str, shards: Path | str, pooled: bool = False
     pooled : bool
         Train one model on the rows of all shards together instead.
     **recipe
-        Of `train_all`: ``model``, ``test_size``, ``random_state``, ``format``.
+        Of `train_all`: ``model``, ``test_size``, ``random_state``, ``format``,
+        ``compact``.
 
     Returns
     -------

@@ -59,6 +59,8 @@ class Cell(BaseModel):
         Seed of the local split and of the estimator.
     format : str
         Model file format.
+    compact : str or None
+        Whether an organisation makes its trees smaller: None, ``exact`` or ``pruned``.
     rule : str
         How the ballots are merged.
     rule_options : dict
@@ -86,6 +88,7 @@ class Cell(BaseModel):
     test_size: Share = 0.2
     random_state: Annotated[int, Number, Field(ge=0, lt=2**32)] = 42
     format: str = "skops"
+    compact: str | None = None
     rule: str = "majority"
     rule_options: dict[str, Any] = Field(default_factory=dict)
     tie: str | None = None
@@ -182,6 +185,7 @@ def parse_sweep(content: Any, name: str = "sweep", folder: Path | str = ".") -> 
     """
     # An own model's module may have been mended since another file was read.
     _check_model.cache_clear()
+    _check_compact.cache_clear()
     top, blocks = _blocks(content)
     problems: list[str] = []
     cells: dict[str, Cell] = {}
@@ -422,6 +426,7 @@ def _check_names(cell: Cell) -> None:
         lambda: check_options(cell.scheme, cell.scheme_options),
         lambda: _check_model(canonical_json(cell.model)),
         lambda: FORMATS.get(cell.format),
+        lambda: _check_compact(cell.compact, canonical_json(cell.model)),
         lambda: check_rule(cell.rule, cell.rule_options, cell.tie),
         lambda: check_data(cell.data),
         lambda: _check_needs(cell),
@@ -442,6 +447,16 @@ def _check_model(text: str) -> bool:
     model = json.loads(text)
     check_model(model)
     return hasattr(build_model(model), "predict_proba")
+
+
+@cache
+def _check_compact(compact: str | None, model: str) -> None:
+    """Check a way of making trees smaller against a model, given as JSON, once for all cells."""
+    from fedlab.training import build_model
+    from fedlab.training.compact import check_compact
+
+    if compact is not None:
+        check_compact(compact, build_model(json.loads(model)))
 
 
 def _check_needs(cell: Cell) -> None:

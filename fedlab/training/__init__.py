@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from fedlab.training.compact import compact_model
 from fedlab.training.constant import ConstantClassifier
 from fedlab.training.local import Trained, train_organisation
 from fedlab.training.models import MODELS, build_model, check_model, model_types
@@ -17,6 +18,7 @@ __all__ = [
     "Trained",
     "build_model",
     "check_model",
+    "compact_model",
     "describe_models",
     "model_types",
     "pool_trees",

@@ -16,6 +16,7 @@ from fedlab.errors import FedlabError
 from fedlab.exchange import Card, Preprocessing, Scores
 from fedlab.files import plain
 from fedlab.records import Records
+from fedlab.training.compact import check_compact, compact_model
 from fedlab.training.constant import ConstantClassifier
 from fedlab.training.models import build_model, final_step
 from fedlab.training.prepare import prepare
@@ -106,7 +107,11 @@ class Trained:
 
 
 def train_organisation(
-    records: Records, model: Any = "random_forest", test_size: float = 0.2, random_state: int | None = 42
+    records: Records,
+    model: Any = "random_forest",
+    test_size: float = 0.2,
+    random_state: int | None = 42,
+    compact: str | None = None,
 ) -> Trained:
     """Train one organisation's model on its own rows and score it on the rows it kept back.
 
@@ -126,6 +131,8 @@ def train_organisation(
         and at 0, all rows are for training and there are no scores.
     random_state : int or None, default 42
         Seed of the split and of the estimator.
+    compact : {"exact", "pruned"}, optional
+        Make the trees of a forest smaller (see `fedlab.training.compact_model`).
 
     Returns
     -------
@@ -136,10 +143,11 @@ def train_organisation(
     Raises
     ------
     FedlabError
-        If the model or `test_size` is wrong, there are no rows, or the estimator refuses these rows.
+        If the model, `test_size` or `compact` is wrong, there are no rows, or the estimator refuses these rows.
     """
     check_test_size(test_size)
     estimator = build_model(model, random_state)
+    check_compact(compact, estimator)
     X, y = records.X, np.asarray(records.y)
     if not len(y):
         raise FedlabError(f"records {records.name!r} have no rows to train on; give this organisation some rows")
@@ -154,11 +162,14 @@ def train_organisation(
         estimator, done = prepare(estimator, X_train)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        fitted = _fit(estimator, X_train, y_train, counts)
+        fitted = _portable(_fit(estimator, X_train, y_train, counts))
+        if compact and not constant:
+            fitted, said = compact_model(fitted, compact, X.iloc[test], y[test])
+            notes.extend(said)
         scores = _score(fitted, X.iloc[test], y[test]) if len(test) else None
     notes.extend(_warnings(caught))
     return Trained(
-        estimator=_portable(fitted),
+        estimator=fitted,
         classes=np.asarray(fitted.classes_),
         features=tuple(str(name) for name in X.columns),
         dtypes=tuple(str(dtype) for dtype in X.dtypes),

@@ -10,6 +10,7 @@ from fedlab.exchange import FORMATS, Card, model_stem, read_card, save_model
 from fedlab.exchange.card import CARD_SUFFIX
 from fedlab.exchange.modelfile import model_paths
 from fedlab.partition import Partition
+from fedlab.training.compact import check_compact
 from fedlab.training.local import check_test_size, train_organisation
 from fedlab.training.models import build_model
 
@@ -21,6 +22,7 @@ def train_all(
     test_size: float = 0.2,
     random_state: int | None = 42,
     format: str = "skops",
+    compact: str | None = None,
 ) -> list[Path]:
     """Train each organisation on its own shard alone, and save its model file and card.
 
@@ -36,7 +38,9 @@ def train_all(
     model, test_size, random_state
         See `fedlab.training.train_organisation`.
     format : str, default "skops"
-        A registered format: ``skops``, ``pkl``, ``joblib``.
+        A registered format: ``skops``, ``compact``, ``pkl``, ``joblib``.
+    compact : {"exact", "pruned"}, optional
+        See `fedlab.training.train_organisation`.
 
     Returns
     -------
@@ -51,11 +55,13 @@ def train_all(
     """
     check_test_size(test_size)
     form = FORMATS.get(format)
-    stem = model_stem(build_model(model, random_state))
+    estimator = build_model(model, random_state)
+    check_compact(compact, estimator)
+    stem = model_stem(estimator)
     _remove_earlier(Path(out_dir))
     paths = []
     for number in range(partition.n_shards):
-        trained = train_organisation(partition.shard(number), model, test_size, random_state)
+        trained = train_organisation(partition.shard(number), model, test_size, random_state, compact)
         path = Path(out_dir) / f"{stem}_part{number + 1}{form.suffix}"
         save_model(trained.estimator, path, trained.card(part=number + 1))
         paths.append(path)
