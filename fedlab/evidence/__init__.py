@@ -8,6 +8,7 @@ from fedlab.evidence.agreement import (
     upper_triangle,
 )
 from fedlab.evidence.answers import Answers, make_answers
+from fedlab.evidence.bandwidth import bandwidth, bandwidth_sentences
 from fedlab.evidence.baselines import measure_model, model_answers, organisations_alone
 from fedlab.evidence.certified import CERTIFIED_COLUMNS, certified_columns
 from fedlab.evidence.evaluate import CONTEXT, ROW_COLUMNS, evaluate_vote
@@ -32,6 +33,8 @@ __all__ = [
     "Interval",
     "MeanRanks",
     "agreement",
+    "bandwidth",
+    "bandwidth_sentences",
     "bootstrap",
     "certified_columns",
     "compare_rules",

@@ -15,6 +15,7 @@ from fedlab.exchange.formats import FORMATS, Format
 from fedlab.exchange.tree_tables import TABLES, tables_of, trees_of
 
 _SKELETON = "skeleton.skops"
+_TREES = "trees.npy"
 _SEEDS = "tree_seeds"
 
 
@@ -22,9 +23,9 @@ class Compact(Format):
     """Forests and trees of scikit-learn as tables, with all predictions exact; any other model as skops holds it.
 
     A zip: ``skeleton.skops`` holds the estimator, without the nodes of its trees where it (or the last step of a
-    pipeline) is a forest or a tree with one target; then one ``.npy`` file each of the tables of
-    `fedlab.exchange.tree_tables`. Reading runs no code: the skeleton is checked as a skops file is, arrays are read
-    without pickle, and the tables' every number is checked before a tree is built.
+    pipeline) is a forest or a tree with one target; then ``trees.npy`` holds the tables of
+    `fedlab.exchange.tree_tables`, one array after the other. Reading runs no code: the skeleton is checked as a skops
+    file is, arrays are read without pickle, and the tables' every number is checked before a tree is built.
     """
 
     name = "compact"
@@ -38,37 +39,39 @@ class Compact(Format):
         skeleton = _with_last(estimator, _without_nodes(forest)) if trees else estimator
         tables = tables_of([tree.tree_ for tree in trees]) if trees else {}
         if trees:
-            tables[_SEEDS] = np.array([tree.random_state for tree in trees], dtype=np.int64)
+            tables[_SEEDS] = np.array([tree.random_state for tree in trees], dtype=np.uint32)
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w") as target:
             write_part(target, _SKELETON, FORMATS.get("skops").to_bytes(skeleton), zipfile.ZIP_STORED)
-            for name, table in tables.items():
+            if tables:
                 part = io.BytesIO()
-                np.save(part, table, allow_pickle=False)
-                write_part(target, f"{name}.npy", part.getvalue(), zipfile.ZIP_BZIP2)
+                for name in (*TABLES, _SEEDS):
+                    np.save(part, tables[name], allow_pickle=False)
+                write_part(target, _TREES, part.getvalue(), zipfile.ZIP_BZIP2)
         return buffer.getvalue()
 
     def from_bytes(self, data: bytes, source: str, trusted: Sequence[str]) -> Any:
         """Read the skeleton as a skops file, then build its trees again."""
         with zipfile.ZipFile(io.BytesIO(data)) as parts:
             estimator = FORMATS.get("skops").from_bytes(parts.read(_SKELETON), source, trusted)
-            if len(parts.namelist()) == 1:
-                return estimator
-            tables = {name: np.load(parts.open(f"{name}.npy"), allow_pickle=False) for name in (*TABLES, _SEEDS)}
-        seeds = tables.pop(_SEEDS)
+            stored = io.BytesIO(parts.read(_TREES)) if _TREES in parts.namelist() else None
         forest = _last(estimator)
-        if type(forest).__name__ not in _KINDS:
-            raise ValueError(f"tables of trees are there, but the model is a {type(forest).__name__}")
+        patterns = _patterns(forest)
+        if stored is None and not patterns:
+            return estimator
+        if stored is None or len(patterns) != 1:
+            raise ValueError("the tables of trees and the model do not belong together")
+        tables = {name: np.load(stored, allow_pickle=False) for name in (*TABLES, _SEEDS)}
+        seeds = tables.pop(_SEEDS)
         trees = trees_of(tables, int(forest.n_features_in_), forest.criterion)
-        if trees[0].value.shape[2] != forest.n_classes_ or seeds.shape != (len(trees),) or seeds.dtype != np.int64:
+        if trees[0].value.shape[2] != forest.n_classes_ or seeds.shape != (len(trees),) or seeds.dtype != np.uint32:
             raise ValueError("the tables are not of as many classes and trees as the model")
-        patterns = forest.estimators_ if hasattr(forest, "estimators_") else [forest]
-        if len(patterns) != 1 or patterns[0].tree_ is not None or (patterns[0] is forest and len(trees) != 1):
-            raise ValueError("the model has trees beside those of the tables")
-        if patterns[0] is forest:
+        if patterns[0] is not forest:
+            forest.estimators_ = [_grown(patterns[0], *pair) for pair in zip(trees, seeds.tolist(), strict=True)]
+        elif len(trees) == 1:
             forest.tree_ = trees[0]
         else:
-            forest.estimators_ = [_grown(patterns[0], *pair) for pair in zip(trees, seeds.tolist(), strict=True)]
+            raise ValueError(f"one tree is announced, {len(trees)} are there")
         return estimator
 
 
@@ -108,6 +111,14 @@ def _alike(tree: Any) -> dict[str, Any]:
     """Return what all trees of a forest share, in a form that compares."""
     own = {name: value for name, value in vars(tree).items() if name not in ("random_state", "tree_")}
     return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in own.items()}
+
+
+def _patterns(forest: Any) -> list[Any]:
+    """Return the trees without nodes of a forest or tree as a skeleton holds it."""
+    if type(forest).__name__ not in _KINDS:
+        return []
+    trees = forest.estimators_ if hasattr(forest, "estimators_") else [forest]
+    return [tree for tree in trees if tree.tree_ is None]
 
 
 def _without_nodes(forest: Any) -> Any:

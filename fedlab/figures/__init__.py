@@ -3,6 +3,7 @@
 import pandas as pd
 
 from fedlab.errors import FedlabError
+from fedlab.figures.bandwidth import bandwidth_by_organisations, bytes_by_accuracy
 from fedlab.figures.certificates import certified_accuracy, robustness_tradeoff
 from fedlab.figures.drawing import FIGURES, Drawing, save
 from fedlab.figures.holdings import class_heatmap, draw_partition, size_bars, who_holds_what
@@ -26,6 +27,8 @@ __all__ = [
     "accuracy_by_skew",
     "agreement_map",
     "auc_by_shards",
+    "bandwidth_by_organisations",
+    "bytes_by_accuracy",
     "bytes_sent",
     "certified_accuracy",
     "class_heatmap",

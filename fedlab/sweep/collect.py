@@ -38,6 +38,7 @@ def parameter_columns(name: str, cell: Cell) -> dict[str, Any]:
         "test_size": cell.test_size,
         "random_state": cell.random_state,
         "format": cell.format,
+        **({"compact": cell.compact} if cell.compact else {}),
         "n_resamples": cell.n_resamples,
         "rule": rule_label(cell.rule, cell.rule_options),
         "tie": cell.tie or "default",

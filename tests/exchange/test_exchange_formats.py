@@ -135,7 +135,7 @@ def test_same_bytes_in_other_processes():
         env = {**os.environ, "PYTHONHASHSEED": seed, "OMP_NUM_THREADS": threads}
         done = subprocess.run([sys.executable, "-c", SCRIPT], env=env, capture_output=True, text=True, check=True)
         outputs.append(done.stdout.splitlines())
-    assert len(outputs[0]) == 12
+    assert len(outputs[0]) == 15
     assert outputs[0] == outputs[1]
 
 
