@@ -67,7 +67,7 @@ def test_every_figure_is_drawn(table, hospitals):
         drawings, left_out = draw_all(results)
         without = {"critical_difference", "robustness_tradeoff"} if results is hospitals else set()
         assert tuple(drawings) == tuple(name for name in ALL if name not in without)
-        assert set(left_out) == without | {"accuracy_by_skew", "skew_by_alpha"}
+        assert set(left_out) == without | {"accuracy_by_skew", "bandwidth", "bytes_by_accuracy", "skew_by_alpha"}
         for name, drawing in drawings.items():
             told = "1 seed (0)" if name in ONE_CELL else seeds
             assert told in drawing.caption
@@ -273,7 +273,7 @@ def test_one_organisation_has_no_agreement(table):
     """A sweep with one organisation and rule has nothing of either to compare: left out, and the others drawn."""
     drawings, left_out = draw_all(sample_table(shards=(1,), rules=("soft",)))
     without = {"agreement", "class_heatmap", "critical_difference", "robustness_tradeoff", "size_bars"}
-    assert set(left_out) == without | {"accuracy_by_skew", "skew_by_alpha"}
+    assert set(left_out) == without | {"accuracy_by_skew", "bandwidth", "bytes_by_accuracy", "skew_by_alpha"}
     assert len(drawings) == len(ALL) - len(without)
 
 

@@ -121,6 +121,7 @@ def _of_setting(found: pd.DataFrame) -> list[str]:
     by_way = {str(way): rows.set_index("n_shards")["bytes"] for way, rows in found.groupby("way", sort=False)}
     models = in_order(found.loc[found["kind"] == "models", "way"])
     told = [_against_data(way, by_way) for way in models]
+    told += [text for text in [_what_pruning_does(found)] if text]
     return told + [_against_ballots(way, found, by_way) for way in models[:1] + models[1:][-1:]]
 
 
@@ -130,6 +131,17 @@ def _against_data(way: str, by_way: dict[str, Any]) -> str:
         f"{way}: {_range(ratio)} times the bytes of the data ({_range(packed)} times compressed): "
         f"{_where(ratio, 'the data')}, {_where(packed, 'the data compressed')}."
     )
+
+
+def _what_pruning_does(found: pd.DataFrame) -> str:
+    """Say what the pruned models' vote loses or gains in accuracy against that of the same models as they were."""
+    accuracy = {str(way): rows.set_index("n_shards")["accuracy"] for way, rows in found.groupby("way", sort=False)}
+    whole, pruned = (accuracy.get(_MODELS["compact", how]) for how in (None, "pruned"))
+    if whole is None or pruned is None:
+        return ""
+    change = (pruned - whole).dropna()
+    told = ", ".join(f"{value:+.3f} with {count:g}" for count, value in change.items())
+    return f"pruning changes the accuracy of the vote, against the same forests unpruned, by {told} organisations."
 
 
 def _where(ratio: pd.Series, other: str) -> str:

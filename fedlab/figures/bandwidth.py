@@ -4,6 +4,7 @@ from typing import Any
 
 import pandas as pd
 
+from fedlab.errors import FedlabError
 from fedlab.evidence.bandwidth import COMPRESSED, DATA, LABELS, PROBABILITIES, bandwidth
 from fedlab.evidence.results import in_order
 from fedlab.figures.drawing import Drawing, figure, panels, wrapped
@@ -35,8 +36,13 @@ def bandwidth_by_organisations(results: pd.DataFrame) -> Drawing:
     -------
     Drawing
         Both axes logarithmic.
+
+    Raises
+    ------
+    FedlabError
+        If the models have one form only.
     """
-    found = bandwidth(results)
+    found = _several_forms(results)
     settings = in_order(found["setting"])[:MAX_PANELS]
     looks = _looks(found)
     made, axes = panels(len(settings), 4.2, 3.6)
@@ -78,8 +84,13 @@ def bytes_by_accuracy(results: pd.DataFrame) -> Drawing:
     -------
     Drawing
         The horizontal axis is logarithmic.
+
+    Raises
+    ------
+    FedlabError
+        If the models have one form only.
     """
-    found = bandwidth(results)
+    found = _several_forms(results)
     settings = in_order(found["setting"])[:MAX_PANELS]
     looks = _looks(found)
     made, axes = panels(len(settings), 4.2, 3.4, sharey=False)
@@ -109,6 +120,17 @@ def bytes_by_accuracy(results: pd.DataFrame) -> Drawing:
         "same models stand at the same height; the dashed line is the size of the data.",
         f"Scatter of accuracy against bytes: {'; '.join(told)}.",
     )
+
+
+def _several_forms(results: pd.DataFrame) -> pd.DataFrame:
+    """Return the table of bytes; refuse one with a single form of models, which the figure `bytes` shows."""
+    found = bandwidth(results)
+    forms = in_order(found.loc[found["kind"] == "models", "way"])
+    if len(forms) < 2:
+        raise FedlabError(
+            f"results table: all models have one form ({forms[0]}); sweep over format or compact to compare forms"
+        )
+    return found
 
 
 def _looks(found: pd.DataFrame) -> dict[str, dict[str, Any]]:
