@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -201,20 +201,17 @@ class ContingencyTable:
 
 
 def contingency_table(
-    parts: Iterable[pd.DataFrame | ContingencyTable],
+    parts: Any,
     features: Sequence[str] | None = None,
     target: str | None = None,
 ) -> ContingencyTable:
     """Count the rows of a table that comes in parts; parts may be tables of counts themselves.
 
-    One function for both halves of a reduction: on a cluster each worker turns its part into a table, and the
-    tables are added up here. With Dask: ``parts = [delayed(contingency_table)([part], features, target) for part
-    in frame.to_delayed()]``, then ``delayed(contingency_table)(parts)``.
-
     Parameters
     ----------
-    parts : iterable of DataFrame or ContingencyTable
-        Taken one after the other; what is held is bound by the distinct rows.
+    parts : iterable of DataFrame or ContingencyTable, or dask.dataframe.DataFrame
+        Taken one after the other; what is held is bound by the distinct rows. A Dask frame's partitions are counted
+        where they lie, on whatever cluster is at hand, and the tables added up in a tree; rows never travel.
     features : sequence of str, optional
         Needed for frames.
     target : str, optional
@@ -236,6 +233,8 @@ def contingency_table(
     >>> contingency_table([frame[:1], frame[1:]], ["age"], "ill").counts.tolist()
     [1.0, 2.0]
     """
+    if hasattr(parts, "to_delayed"):
+        return _on_dask(parts, features, target)
     total: ContingencyTable | None = None
     waiting: list[ContingencyTable] = []
     for part in parts:
@@ -246,6 +245,18 @@ def contingency_table(
     if total is None:
         raise FedlabError("there is no part to count; give at least one DataFrame or ContingencyTable")
     return _sum([total, *waiting]) if waiting else total
+
+
+def _on_dask(frame: Any, features: Sequence[str] | None, target: str | None) -> ContingencyTable:
+    """Count the partitions of a Dask frame where they lie, and add the tables up eight at a time."""
+    from dask import delayed
+
+    count, add = delayed(_counted), delayed(_sum)
+    tables = [count(part, features, target) for part in frame.to_delayed()]
+    while len(tables) > 1:
+        tables = [add(tables[first : first + 8]) for first in range(0, len(tables), 8)]
+    table: ContingencyTable = tables[0].compute()
+    return table
 
 
 def _counted(frame: pd.DataFrame, features: Sequence[str] | None, target: str | None) -> ContingencyTable:
