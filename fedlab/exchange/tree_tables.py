@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from fedlab.records.distinct import group_rows
+
 Tables = dict[str, np.ndarray]
 
 # What is stored, with the dimensions of each; everything else of a tree follows from it.
@@ -55,9 +57,9 @@ def tables_of(trees: list[Any]) -> Tables:
     leaf = node["left_child"] < 0
     inner, end = node[~leaf], node[leaf]
     missing_left = inner["missing_go_to_left"].astype(bool)
-    splits, split = _distinct([inner["feature"], inner["threshold"], missing_left])
+    splits, split = _grouped([inner["feature"], inner["threshold"], missing_left])
     weight, rows = end["weighted_n_node_samples"], end["n_node_samples"]
-    answers, answer = _distinct([*value[leaf].T, weight, rows])
+    answers, answer = _grouped([*value[leaf].T, weight, rows])
     return {
         "n_nodes": _narrow(np.array([len(part) for part in nodes])),
         "is_leaf": np.packbits(leaf),
@@ -160,14 +162,12 @@ def preorder(tree: Any) -> tuple[np.ndarray, np.ndarray]:
     return sorted_nodes, values[order]
 
 
-def _distinct(columns: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Return where each distinct row stands first, rows in sorted order, and each row's number among them."""
-    codes = np.zeros(len(columns[0]), dtype=np.int64)
-    for column in columns:
-        values, own = np.unique(column, return_inverse=True)
-        _, codes = np.unique(codes * len(values) + own, return_inverse=True)
-    first = np.unique(codes, return_index=True)[1]
-    return first, codes
+def _grouped(columns: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Return where each distinct row stands first, and each row's number among them."""
+    if not len(columns[0]):
+        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
+    groups = group_rows(columns)
+    return groups.first, groups.codes
 
 
 def _narrow(numbers: np.ndarray) -> np.ndarray:

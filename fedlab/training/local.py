@@ -162,11 +162,13 @@ def train_organisation(
         estimator, done = prepare(estimator, X_train)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        fitted = _portable(_fit(estimator, X_train, y_train, counts))
+        fitted = _fit(estimator, X_train, y_train, counts)
+        asked, fitted = fitted, _portable(fitted)
         if compact and not constant:
             fitted, said = compact_model(fitted, compact, X.iloc[test], y[test])
+            asked = fitted
             notes.extend(said)
-        scores = _score(fitted, X.iloc[test], y[test]) if len(test) else None
+        scores = _score(asked, X.iloc[test], y[test]) if len(test) else None
     notes.extend(_warnings(caught))
     return Trained(
         estimator=fitted,
@@ -268,8 +270,13 @@ def _score(fitted: Any, X: pd.DataFrame, y: np.ndarray) -> Scores:
     from sklearn.metrics import accuracy_score, balanced_accuracy_score
 
     try:
-        predicted = fitted.predict(X)
-        auc = _roc_auc(fitted, X, y)
+        support = fitted.predict_proba(X) if hasattr(fitted, "predict_proba") else None
+        # A forest's prediction is the class of the greatest probability: asking twice would take twice as long.
+        if support is not None and is_forest(fitted):
+            predicted = np.asarray(fitted.classes_)[support.argmax(axis=1)]
+        else:
+            predicted = fitted.predict(X)
+        auc = _roc_auc(fitted, X, y, support)
     except Exception as error:  # as in _fit
         raise FedlabError(
             f"{type(final_step(fitted)).__name__} cannot predict the organisation's {len(y)} test "
@@ -282,15 +289,14 @@ def _score(fitted: Any, X: pd.DataFrame, y: np.ndarray) -> Scores:
     )
 
 
-def _roc_auc(fitted: Any, X: pd.DataFrame, y: np.ndarray) -> float | None:
+def _roc_auc(fitted: Any, X: pd.DataFrame, y: np.ndarray, support: np.ndarray | None) -> float | None:
     """Return the ROC AUC, or None where the test rows do not hold exactly the model's classes."""
     from sklearn.metrics import roc_auc_score
 
     classes = np.asarray(fitted.classes_)
     if len(classes) < 2 or not np.array_equal(np.unique(y), classes):
         return None
-    if hasattr(fitted, "predict_proba"):
-        support = fitted.predict_proba(X)
+    if support is not None:
         if len(classes) == 2:
             return float(roc_auc_score(y == classes[1], support[:, 1]))
         return float(roc_auc_score(y, support, multi_class="ovr", labels=classes))

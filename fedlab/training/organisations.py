@@ -23,6 +23,7 @@ def train_all(
     random_state: int | None = 42,
     format: str = "skops",
     compact: str | None = None,
+    n_jobs: int | None = None,
 ) -> list[Path]:
     """Train each organisation on its own shard alone, and save its model file and card.
 
@@ -41,6 +42,8 @@ def train_all(
         A registered format: ``skops``, ``compact``, ``pkl``, ``joblib``.
     compact : {"exact", "pruned"}, optional
         See `fedlab.training.train_organisation`.
+    n_jobs : int, optional
+        How many organisations train at once, each in a process of its own; the files are the same for any number.
 
     Returns
     -------
@@ -59,12 +62,19 @@ def train_all(
     check_compact(compact, estimator)
     stem = model_stem(estimator)
     _remove_earlier(Path(out_dir))
-    paths = []
-    for number in range(partition.n_shards):
+    paths = [Path(out_dir) / f"{stem}_part{number + 1}{form.suffix}" for number in range(partition.n_shards)]
+
+    def train(number: int) -> None:
         trained = train_organisation(partition.shard(number), model, test_size, random_state, compact)
-        path = Path(out_dir) / f"{stem}_part{number + 1}{form.suffix}"
-        save_model(trained.estimator, path, trained.card(part=number + 1))
-        paths.append(path)
+        save_model(trained.estimator, paths[number], trained.card(part=number + 1))
+
+    if n_jobs in (None, 1):
+        for number in range(partition.n_shards):
+            train(number)
+        return paths
+    import joblib
+
+    joblib.Parallel(n_jobs=n_jobs)(joblib.delayed(train)(number) for number in range(partition.n_shards))
     return paths
 
 

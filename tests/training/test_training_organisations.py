@@ -82,3 +82,19 @@ def test_table_of_models(tmp_path, partition):
     assert np.isnan(table.roc_auc[2]) and table.accuracy[2] == 1.0
     cards = [read_card(path) for path in reversed(paths)]
     pd.testing.assert_frame_equal(describe_models(cards), table)
+
+
+def test_any_number_of_processes_gives_the_same_files(tmp_path):
+    """Trained one after the other or two at once: the same model files and cards, byte for byte."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"id": range(300), "a": rng.integers(0, 9, 300), "b": rng.normal(size=300)})
+    frame["ill"] = (frame.a + frame.b > 4).astype(int)
+    split = split_records(Records(frame, Schema("id", ["a", "b"], "ill"), "made up"), "iid", 4, seed=0)
+    partition = write_partition(split, tmp_path / "shards")
+    model = {"name": "random_forest", "n_estimators": 5}
+    for name, n_jobs in (("one", None), ("two", 2)):
+        paths = train_all(partition, tmp_path / name, model, format="compact", n_jobs=n_jobs)
+        assert [path.name for path in paths] == [f"random_forest_model_part{n}.compact" for n in (1, 2, 3, 4)]
+    files = [sorted((tmp_path / name).iterdir()) for name in ("one", "two")]
+    assert len(files[0]) == 8
+    assert [path.read_bytes() for path in files[0]] == [path.read_bytes() for path in files[1]]
