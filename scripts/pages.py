@@ -1,7 +1,7 @@
-"""Writes docs/hospitals.md, docs/rules_compared.md, docs/skew.md and the README's figure from what sweeps measured.
+"""Writes the pages of docs/ and the README's figure that hold what sweeps measured.
 
-No number on them is typed by hand. Run the sweeps first: `fedlab sweep quick`, `fedlab sweep skew` and, with the
-hospitals' data at hand, `fedlab sweep hospitals` and `fedlab sweep rules`.
+No number on them is typed by hand. Run the sweeps first: `fedlab sweep quick`, `fedlab sweep skew`, `fedlab sweep
+bandwidth` and, with the hospitals' data at hand, `fedlab sweep hospitals` and `fedlab sweep rules`.
 """
 
 import shutil
@@ -12,6 +12,8 @@ import pandas as pd
 from fedlab.evidence import (
     BREAKS,
     MEASURES,
+    bandwidth,
+    bandwidth_sentences,
     compare_with_centralised,
     decision_guide,
     rank_rules,
@@ -202,11 +204,66 @@ organisation's own model, mean over organisations. A vote that falls to `alone` 
 """
 
 
+def bandwidth_page(results: Path) -> str:
+    """Return the page on what travelling costs."""
+    found = read_results(results)
+    told = bandwidth(found)
+    drawings = [FIGURES.get(name)(found) for name in ("bandwidth", "bytes_by_accuracy")]
+    rows = [
+        {
+            "data": row["setting"],
+            "organisations": f"{row['n_shards']:g}",
+            "what travels": row["way"],
+            "kB": f"{row['bytes'] / 1000:,.1f}",
+            "times the data": f"{row['per_data_byte']:.3g}",
+            "accuracy": "" if pd.isna(row["accuracy"]) else f"{row['accuracy']:.3f}",
+            "ROC AUC": "" if pd.isna(row["roc_auc"]) else f"{row['roc_auc']:.3f}",
+        }
+        for row in told.sort_values(["setting", "n_shards"], kind="stable").to_dict("records")
+    ]
+    sentences = "\n".join(f"- {sentence}" for sentence in bandwidth_sentences(found))
+    return f"""# Does sharing models instead of data save bandwidth?
+
+Not as models are usually written. {found["seed"].nunique()} seeds, forests of the reference recipe. To make it again:
+`fedlab sweep bandwidth`, then `python scripts/pages.py`; the notebook is
+[experiments/bandwidth.ipynb](../notebooks/experiments/bandwidth.ipynb), the forms of models are told in
+[compact.md](compact.md).
+
+## In words
+
+Every sentence is computed from the results. Bytes are those of all organisations together. Ballots count with the
+questions, which go to every organisation: the records' features as compressed CSV.
+
+{sentences}
+
+So whoever wants to save bytes should look at the form of the model before the protocol: written as tables the same
+models are smaller than the CSV they came from while organisations are few, and larger when they are many; against the
+same CSV compressed, which is what a thrifty sender would send, only pruned models win, and only on shards of more
+than a thousand records. What sharing models is for is that rows stay at home.
+
+## In pictures
+
+![{drawings[0].alt}](images/bandwidth_bandwidth.png)
+
+{drawings[0].caption}
+
+![{drawings[1].alt}](images/bandwidth_bytes_by_accuracy.png)
+
+{drawings[1].caption}
+
+## In numbers
+
+{table(pd.DataFrame(rows))}
+"""
+
+
 PAGES = (
     ("quick", "accuracy_by_shards", None, None),
     ("hospitals", "accuracy_by_shards", "hospitals.md", hospitals),
     ("skew", "accuracy_by_skew", "skew.md", skew),
     ("rules", "critical_difference", "rules_compared.md", rules_compared),
+    ("bandwidth", "bytes_by_accuracy", None, None),
+    ("bandwidth", "bandwidth", "bandwidth.md", bandwidth_page),
 )
 
 
