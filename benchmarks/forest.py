@@ -1,4 +1,4 @@
-"""The contingency forest against what users would fit instead: one forest, the whole federated job, no repeats."""
+"""The contingency forest against what users would fit instead: one forest, data that hardly repeat, break-even."""
 
 from __future__ import annotations
 
@@ -71,69 +71,6 @@ if __name__ == "__main__":
         auc=roc_auc_score(y_test, risk), log_loss=log_loss(y_test, np.clip(risk, 1e-3, 1 - 1e-3)),
         bytes=len(buffer.getvalue()), nodes=np.mean([t.tree_.node_count for t in trees_]) if len(trees_) else None,
         on=getattr(model, "grown_on_", None))), flush=True)
-"""
-# The job as a user writes it without the package: split, fit, save, load, ask, vote.
-SCRIPT = """
-import json, os, sys, time
-from pathlib import Path
-start = time.perf_counter()
-import joblib, numpy as np, pandas as pd
-from sklearn.ensemble import RandomForestClassifier
-from sklearn.model_selection import train_test_split
-path, out, n, jobs = json.loads(sys.argv[1])
-data = pd.read_csv(path)
-rest, holdout = train_test_split(data, test_size=0.2, random_state=0)
-features = ["Age", "Diabetic", "BloodPressureLevel"]
-for i, rows in enumerate(np.array_split(np.arange(len(rest)), n)):
-    rest.iloc[rows].to_csv(f"{out}/data_part{i + 1}.csv", index=False)
-holdout.to_csv(f"{out}/holdout.csv", index=False)
-def train(i):
-    shard = pd.read_csv(f"{out}/data_part{i + 1}.csv")
-    X, X_test, y, y_test = train_test_split(shard[features], shard["Disease"], test_size=0.2, random_state=42)
-    model = RandomForestClassifier(n_estimators=40, random_state=42, n_jobs=1).fit(X, y)
-    model.score(X_test, y_test)
-    joblib.dump(model, f"{out}/random_forest_model_part{i + 1}.joblib", compress=("zlib", 3))
-joblib.Parallel(n_jobs=jobs)(joblib.delayed(train)(i) for i in range(n))
-holdout = pd.read_csv(f"{out}/holdout.csv")
-def ask(i):
-    return joblib.load(f"{out}/random_forest_model_part{i + 1}.joblib").predict(holdout[features])
-said = np.array(joblib.Parallel(n_jobs=jobs)(joblib.delayed(ask)(i) for i in range(n)))
-verdict = said.mean(axis=0) > 0.5
-print(json.dumps({
-    "seconds": time.perf_counter() - start, "accuracy": float((verdict == holdout["Disease"]).mean()),
-    "bytes": sum(file.stat().st_size for file in Path(out).glob("*.joblib"))}))
-"""
-# The same job by the package, from the CSV file to the verdict, in the format of the script or the default one.
-PACKAGE = """
-import json, os, sys, time
-start = time.perf_counter()
-path, out, n, format, model = json.loads(sys.argv[1])
-from fedlab.exchange import load_models
-from fedlab.partition import read_partition, split_records, write_partition
-from fedlab.records import Schema, read_table
-from fedlab.training import train_all
-from fedlab.voting import cast_ballots, vote
-marks = {}
-def mark(name):
-    marks[name] = time.perf_counter() - start - sum(marks.values())
-mark("imports")
-schema = Schema("PatientID", ["Age", "Diabetic", "BloodPressureLevel"], "Disease")
-records = read_table(path, schema)
-mark("read")
-partition = write_partition(split_records(records, "iid", n, holdout=0.2, seed=0), out + "/shards")
-mark("split and write")
-train_all(partition, out + "/models", model, format=format)
-mark("train and save")
-models = [one for one, _ in load_models(out + "/models", trust_pickle=True)]
-mark("load")
-holdout = partition.holdout()
-verdict = vote(cast_ballots(models, holdout.X), "majority")
-mark("ask and vote")
-from pathlib import Path
-files = [file for file in Path(out + "/models").glob("*_part*") if file.suffix != ".json"]
-print(json.dumps({
-    "seconds": time.perf_counter() - start, "accuracy": float((verdict.values == holdout.y).mean()),
-    "bytes": sum(file.stat().st_size for file in files), "marks": marks}))
 """
 # Counts the rows of a file in blocks.
 STREAM = """
@@ -315,54 +252,6 @@ def break_even(n_rows: int) -> None:
         print(f"| {share} | {shown(ratios)} |", flush=True)
 
 
-def whole_job(place: Path, sizes: list[int], n_shards: int, runs: int) -> None:
-    """Compare the whole job, from one CSV file to the verdict over the holdout."""
-    print(f"\nThe whole job over {n_shards} organisations, from the CSV file to the verdict on a fifth of the")
-    print("rows, saving and loading every model; wall and CPU seconds of all processes, median (least–greatest).\n")
-    print("| rows | by | runs | s | CPU s | script s / s | script CPU / CPU | accuracy | models MB |")
-    print("|---:|---|---:|---:|---:|---:|---:|---:|---:|")
-    for n_rows in sizes:
-        path = place / f"cohort{n_rows}.csv"
-        write_cohort(path, n_rows)
-        count = 1 if n_rows > 2_000_000 else runs
-        cases = {
-            "plain script, n_jobs=1": (SCRIPT, lambda out: [str(path), out, n_shards, 1]),  # noqa: B023
-            "plain script, n_jobs=-1": (SCRIPT, lambda out: [str(path), out, n_shards, -1]),  # noqa: B023
-            "fedlab, contingency_forest, joblib": (
-                PACKAGE,
-                lambda out: [str(path), out, n_shards, "joblib", "contingency_forest"],  # noqa: B023
-            ),
-            "fedlab, contingency_forest, skops": (
-                PACKAGE,
-                lambda out: [str(path), out, n_shards, "skops", "contingency_forest"],  # noqa: B023
-            ),
-        }
-        found: dict[str, list[dict[str, Any]]] = {name: [] for name in cases}
-        for _ in range(count):
-            for name, (code, asked) in cases.items():
-                with tempfile.TemporaryDirectory(dir=place) as out:
-                    found[name] += run(code, asked(out))
-        script = found["plain script, n_jobs=-1"]
-        for name, rows in found.items():
-            if not rows:
-                print(f"| {n_rows:,} | {name} | failed |")
-                continue
-            ratios = [
-                [other[key] / row[key] for row, other in zip(rows, script, strict=False)] for key in ("seconds", "cpu")
-            ]
-            print(
-                f"| {n_rows:,} | {name} | {len(rows)} | {shown([row['seconds'] for row in rows])} "
-                f"| {shown([row['cpu'] for row in rows])} | {shown(ratios[0])} | {shown(ratios[1])} "
-                f"| {statistics.median(row['accuracy'] for row in rows):.4f} "
-                f"| {statistics.median(row['bytes'] for row in rows) / 1e6:.1f} |",
-                flush=True,
-            )
-            if "marks" in rows[0]:
-                middle = {step: statistics.median(row["marks"][step] for row in rows) for step in rows[0]["marks"]}
-                print(f"| | {'; '.join(f'{step} {seconds:.2f} s' for step, seconds in middle.items())} |")
-        path.unlink()
-
-
 def streaming(place: Path, sizes: list[int]) -> None:
     """Measure counting files of growing size in blocks."""
     print("\nA table counted from a CSV file in blocks, one run in a process of its own.\n")
@@ -383,12 +272,10 @@ def streaming(place: Path, sizes: list[int]) -> None:
 def main() -> None:
     """Run the parts that the arguments name and print them as tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--parts", nargs="+", default=["central", "job", "repeats", "break-even", "stream"])
+    parser.add_argument("--parts", nargs="+", default=["central", "repeats", "break-even", "stream"])
     parser.add_argument("--rows", type=float, default=1e6, help="of the central forest")
     parser.add_argument("--gaussian-rows", type=float, default=1e5)
-    parser.add_argument("--sizes", type=float, nargs="+", default=[1e4, 1e5, 1e6], help="rows of the whole job")
     parser.add_argument("--stream-sizes", type=float, nargs="+", default=[1e6, 1e7], help="rows to count in blocks")
-    parser.add_argument("--shards", type=int, default=10)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--no-peers", action="store_true", help="leave LightGBM and XGBoost out")
     asked = parser.parse_args()
@@ -400,8 +287,6 @@ def main() -> None:
         if "central" in asked.parts:
             peers = None if asked.no_peers else install_peers(place / "venv")
             central(place, int(asked.rows), asked.runs, peers)
-        if "job" in asked.parts:
-            whole_job(place, [int(size) for size in asked.sizes], asked.shards, asked.runs)
         if "repeats" in asked.parts:
             no_repeats(place, int(asked.gaussian_rows), asked.runs)
         if "stream" in asked.parts:
