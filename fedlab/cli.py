@@ -12,6 +12,7 @@ import click
 
 import fedlab
 from fedlab.errors import FedlabError, unknown_name
+from fedlab.sweep.report_command import report as report_command
 from fedlab.warm.command import warm as warm_command
 
 if TYPE_CHECKING:
@@ -302,6 +303,7 @@ def list_names(kind: str | None) -> None:
             click.echo(f"{title}: {', '.join(registry)}")
 
 
+main.add_command(report_command)
 main.add_command(warm_command)
 
 if __name__ == "__main__":
