@@ -42,3 +42,35 @@ def report(folder: Path, notebooks: int | None) -> None:
     page, made = write_report(folder, notebooks)
     click.echo(f"report   {page}")
     click.echo(f"notebooks {made} rendered now")
+
+
+@click.command()
+@click.option(
+    "--ro-crate", is_flag=True, required=True, help="As an RO-Crate 1.1 (Process Run Crate): the one format so far."
+)
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--license", "licence", help="SPDX identifier, such as CC-BY-4.0, or URL; by default none is given.")
+@click.option("--author", "authors", multiple=True, help="'Name' or 'Name <https://orcid.org/…>'; repeatable.")
+@click.option(
+    "--with-records", is_flag=True, help="Pack shards, holdouts, ballots, verdicts, models, recorded files too."
+)
+@click.option(
+    "--without-notebooks", is_flag=True, help="Leave out executed notebooks, which show what their cells print."
+)
+def export(
+    ro_crate: bool,
+    folder: Path,
+    out: Path,
+    licence: str | None,
+    authors: tuple[str, ...],
+    with_records: bool,
+    without_notebooks: bool,
+) -> None:
+    """Write the sweep in FOLDER (results/quick) to OUT, a .zip file or a folder, to be archived and cited."""
+    from fedlab.sweep.ro_crate import export_crate
+
+    packed, left_out = export_crate(folder, out, licence, authors, with_records, not without_notebooks)
+    click.echo(f"crate    {out}  ({packed} files, {left_out} more only listed with their hashes)")
+    if with_records:
+        click.echo("         it holds records of patients and models: mind to whom you give it")
