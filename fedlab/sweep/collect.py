@@ -159,7 +159,7 @@ def collect(plan: Plan, folder: Path) -> tuple[pandas.DataFrame, pandas.DataFram
     data = distinct_labels([cell.data for cell in plan.sweep.cells], data_label)
     models = distinct_labels([cell.model for cell in plan.sweep.cells], model_label)
     recorded = {vote.key: read_raw_record(store.path(vote.stage, vote.key)) for _, _, vote in held}
-    problems = _conflicts([vote for _, _, vote in held], recorded)
+    problems = _conflicts([(cell, vote) for _, cell, vote in held], recorded)
     rows, timings = [], []
     info = _Infos(store)
     for number, cell, vote in held:
@@ -190,26 +190,26 @@ def withdraw(folder: Path) -> None:
     (folder / REPORT).unlink(missing_ok=True)
 
 
-def _conflicts(votes: list[Run], recorded: dict[str, dict[str, Any]]) -> dict[str, str]:
+def _conflicts(votes: list[tuple[Cell, Run]], recorded: dict[str, dict[str, Any]]) -> dict[str, str]:
     """Return, for each name recorded with types that do not go together, a sentence with two runs and their types."""
-    first: dict[str, dict[str, Run]] = {}
-    for vote in votes:
+    first: dict[str, dict[str, tuple[Cell, Run]]] = {}
+    for cell, vote in votes:
         for name, value in recorded[vote.key].items():
-            first.setdefault(name, {}).setdefault(kind(value), vote)
+            first.setdefault(name, {}).setdefault(kind(value), (cell, vote))
     found = {}
     for name, by_kind in first.items():
         if one_kind(set(by_kind)) is None:
             one, other = next((one, other) for one in by_kind for other in by_kind if one_kind({one, other}) is None)
             told = [
-                f"{of} ({recorded[run.key][name]!r}) in {run.stage}/{run.key} ({_shown(run.parameters)})"
-                for of, run in ((one, by_kind[one]), (other, by_kind[other]))
+                f"{of} ({recorded[run.key][name]!r}) in {run.stage}/{run.key} ({_shown(cell)})"
+                for of, (cell, run) in ((one, by_kind[one]), (other, by_kind[other]))
             ]
             found[name] = f"{name} is recorded as {told[0]} and as {told[1]}; record one type in all runs, or two names"
     return found
 
 
-def _shown(parameters: dict[str, Any]) -> str:
-    return ", ".join(f"{name}={value}" for name, value in parameters.items() if value not in (None, {}))
+def _shown(cell: Cell) -> str:
+    return f"scheme={cell.scheme}, n_shards={cell.n_shards}, rule={cell.rule}, seed={cell.seed}"
 
 
 class _Infos:

@@ -125,7 +125,7 @@ class _Graph:
         self.data = {known["fingerprint"]: self._data(known) for known in facts.data()}
 
     def _add(self, name: str, kind: str, /, **properties: Any) -> dict[str, str]:
-        told = {key: value for key, value in properties.items() if value not in (None, "", [])}
+        told = {key: _single(value) for key, value in properties.items() if value not in (None, "", [])}
         self.entities.setdefault(name, {"@id": name, "@type": kind, **told})
         return _ref(name)
 
@@ -202,7 +202,7 @@ class _Graph:
                 agent=self.authors,
                 startTime=info.get("started"),
                 endTime=info.get("ended"),
-                actionStatus=_ref(f"http://schema.org/{'Completed' if done else 'Failed'}ActionStatus"),
+                actionStatus=f"http://schema.org/{'Completed' if done else 'Failed'}ActionStatus",
                 error=None if done else run.get("error"),
             )
         )
@@ -253,10 +253,11 @@ class _Graph:
             "description": about,
             "datePublished": manifest["written"],
             "license": self.licence,
-            **({"author": self.authors} if self.authors else {}),
+            "author": self.authors,
             "hasPart": self.parts,
             "mentions": self.actions,
         }
+        root = {name: _single(value) for name, value in root.items() if value != []}
         descriptor = {
             "@id": METADATA,
             "@type": "CreativeWork",
@@ -265,6 +266,11 @@ class _Graph:
         }
         content = {"@context": CONTEXT, "@graph": [descriptor, root, *self.entities.values()]}
         return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _single(value: Any) -> Any:
+    """Return the one item of a list that has one: so the specification wants it."""
+    return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
 def _value(value: Any) -> Any:
