@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
+import json
 import shutil
 import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from fedlab.errors import FedlabError
 from fedlab.files import atomic_path, read_json, sha256_file
@@ -18,6 +22,8 @@ from fedlab.sweep.store import NOTEBOOK_FILE, RUN_FILE
 _TOP = (RESULTS, "results.parquet", TIMINGS, PARAMS, MANIFEST, REPORT)
 # What a run writes that holds neither records nor a model. All else may: ballots and verdicts name patients.
 _PLAIN = {RUN_FILE, "record.json", "partition.json", "made_from.json", "trained.json", "vote.json", "captions.json"}
+# Cells that papermill adds.
+_ADDED = {"injected-parameters", "papermill-error-cell-tag"}
 _PICTURES = {".svg", ".png"}
 # Of no year that a clock says: the first that a zip file can hold.
 _MOMENT = (1980, 1, 1, 0, 0, 0)
@@ -25,13 +31,17 @@ _MOMENT = (1980, 1, 1, 0, 0, 0)
 
 @dataclass(frozen=True)
 class Packed:
-    """A file of a sweep: its name in the archive, where it is, its size and hash, and whether it is packed."""
+    """A file of a sweep: its name in the archive, where it is, its bytes and their hash, and whether it is packed.
+
+    What is made for the archive has no path but ``content``.
+    """
 
     name: str
     path: Path
-    bytes: int
+    size: int
     sha256: str
     inside: bool = True
+    content: bytes | None = None
 
 
 def sweep_files(facts: Facts, with_notebooks: bool) -> list[Packed]:
@@ -79,6 +89,32 @@ def _is_plain(path: Path, name: str) -> bool:
     return name in _PLAIN or name.endswith(".card.json")
 
 
+def source_notebook(notebook: Path, name: str) -> Packed | None:
+    """Return an executed notebook as it was before: without outputs and the parameters of that run; None if unreadable.
+
+    Parameters
+    ----------
+    notebook : Path
+        The executed notebook.
+    name : str
+        Name in the archive.
+    """
+    try:
+        content = read_json(notebook)
+        cells = []
+        for cell in content["cells"]:
+            if not _ADDED & set(cell.get("metadata", {}).get("tags", [])):
+                tags = cell.get("metadata", {}).get("tags", [])
+                cell = cell | {"metadata": {"tags": tags} if tags else {}}
+                cells.append(cell | {"outputs": [], "execution_count": None} if cell["cell_type"] == "code" else cell)
+        kept = {name: value for name, value in content["metadata"].items() if name in ("kernelspec", "language_info")}
+        made = content | {"cells": cells, "metadata": kept}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    held = (json.dumps(made, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+    return Packed(name, notebook, len(held), hashlib.sha256(held).hexdigest(), content=held)
+
+
 def _packed(folder: Path, path: Path) -> Packed:
     return Packed(path.relative_to(folder).as_posix(), path, path.stat().st_size, sha256_file(path))
 
@@ -107,7 +143,7 @@ def pack(out: Path, files: list[Packed], metadata: tuple[str, str]) -> None:
         with atomic_path(out) as temporary, zipfile.ZipFile(temporary, "w") as archive:
             archive.writestr(_entry(metadata[0], len(metadata[1].encode())), metadata[1].encode())
             for file in inside:
-                with file.path.open("rb") as source, archive.open(_entry(file.name, file.bytes), "w") as target:
+                with _opened(file) as source, archive.open(_entry(file.name, file.size), "w") as target:
                     shutil.copyfileobj(source, target, 1 << 20)
         return
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -116,11 +152,16 @@ def pack(out: Path, files: list[Packed], metadata: tuple[str, str]) -> None:
         (fresh / metadata[0]).write_text(metadata[1], encoding="utf-8", newline="\n")
         for file in inside:
             (fresh / file.name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(file.path, fresh / file.name)
+            with _opened(file) as source, (fresh / file.name).open("wb") as target:
+                shutil.copyfileobj(source, target, 1 << 20)
         fresh.chmod(0o755)
         fresh.rename(out)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _opened(file: Packed) -> IO[bytes]:
+    return file.path.open("rb") if file.content is None else io.BytesIO(file.content)
 
 
 def _entry(name: str, size: int) -> zipfile.ZipInfo:

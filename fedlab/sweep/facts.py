@@ -50,6 +50,18 @@ class Facts:
             return f"runs/{run['stage']}/{run['key']}/{NOTEBOOK_FILE}"
         return run.get("traceback")
 
+    def whole(self, run: dict[str, Any]) -> dict[str, Any]:
+        """Return a run's parameters after those of the runs that it rests on: what tells it from all others.
+
+        Of the centralised reference, which is the same for many cells, nothing is told.
+        """
+        known = {f"{other['stage']}/{other['key']}": other for other in self.runs}
+        found: dict[str, Any] = {}
+        for name, source in run["inputs"].items():
+            if name != "central" and source in known:
+                found |= self.whole(known[source])
+        return found | run["parameters"]
+
     def values(self, name: str) -> list[Any]:
         """Return the distinct values of an entry of `run.json` over the runs, in their order."""
         found: list[Any] = []

@@ -78,11 +78,13 @@ def _write(folder: Path, content: dict[str, Any]) -> None:
 
 def _entry(run: Run, store: RunStore) -> dict[str, Any]:
     """Return what is told of one run."""
+    # The figures' run is given its table by a path; which results it drew, its key says.
+    told = {} if run.stage == "figures" else run.parameters
     entry: dict[str, Any] = {
         "stage": run.stage,
         "key": run.key,
         "notebook": run.notebook.name,
-        "parameters": {name: value for name, value in run.parameters.items() if value not in (None, {})},
+        "parameters": {name: _without_folders(value) for name, value in told.items() if value not in (None, {})},
         "inputs": {name: f"{source.stage}/{source.key}" for name, source in run.inputs.items()},
         "state": MISSING,
     }
@@ -97,6 +99,13 @@ def _entry(run: Run, store: RunStore) -> dict[str, Any]:
                 "traceback": kept.relative_to(store.folder).as_posix(),
             }
     return entry
+
+
+def _without_folders(value: Any) -> Any:
+    """Return a parameter in which a file is told by its name alone: where it lies on this machine concerns nobody."""
+    if isinstance(value, dict) and isinstance(value.get("path"), str):
+        return value | {"path": Path(value["path"]).name}
+    return value
 
 
 def failure(kept: Path) -> str:

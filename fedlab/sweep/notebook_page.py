@@ -16,6 +16,8 @@ from fedlab.sweep.safe_html import safe_html
 PAGES = 1000
 """How many notebooks a report renders by default."""
 _IMAGES = ("image/png", "image/jpeg", "image/gif")
+# What papermill puts in front of a cell that failed, as HTML; the traceback stands below it.
+_NOTICES = ("papermill-error-cell-tag",)
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
@@ -83,7 +85,7 @@ def notebook_page(notebook: Path, title: str, about: str = "", back: str = "") -
     """
     link = f'<p><a href="{escape(back)}">back to the report</a></p>\n' if back else ""
     head = f"<header>\n{link}<h1>{escape(title)}</h1>\n<p>{escape(about)}</p>\n</header>\n"
-    return page(title, f"{head}<main>\n{cells_html(notebook, with_code=True)}</main>\n")
+    return page(title, f"{head}<main>\n{cells_html(notebook, True, _NOTICES)}</main>\n")
 
 
 def cells_html(

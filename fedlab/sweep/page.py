@@ -192,7 +192,7 @@ def _failures(facts: Facts, pages: dict[str, str]) -> str:
     rows = [
         [
             text_html(run["stage"]),
-            _shown(run["parameters"]),
+            _shown(facts.whole(run)),
             text_html(run.get("error", "")),
             anchor(pages.get(f"{run['stage']}/{run['key']}"), "notebook")
             + f" <code>{text_html(run.get('traceback', 'none was left'))}</code>",

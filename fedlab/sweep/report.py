@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -139,7 +140,11 @@ def _render(facts: Facts, run: dict[str, Any], target: Path) -> bool | None:
         html = notebook_page(notebook, f"{run['notebook']}: {facts.manifest['name']}", told, f"../{REPORT}")
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    write_text(target, html)
+    # Not through `write_text`, which waits for the disk: a thousand pages would take minutes, and can be made again.
+    target.parent.mkdir(exist_ok=True)
+    fresh = target.with_name(f".{target.stem}-{os.getpid()}.part")
+    fresh.write_text(html, encoding="utf-8", newline="\n")
+    fresh.replace(target)
     return True
 
 

@@ -56,7 +56,7 @@ def report(folder: Path, notebooks: int | None) -> None:
     "--with-records", is_flag=True, help="Pack shards, holdouts, ballots, verdicts, models, recorded files too."
 )
 @click.option(
-    "--without-notebooks", is_flag=True, help="Leave out executed notebooks, which show what their cells print."
+    "--with-notebooks", is_flag=True, help="Pack executed notebooks too: they show what cells print, such as records."
 )
 def export(
     ro_crate: bool,
@@ -65,12 +65,12 @@ def export(
     licence: str | None,
     authors: tuple[str, ...],
     with_records: bool,
-    without_notebooks: bool,
+    with_notebooks: bool,
 ) -> None:
     """Write the sweep in FOLDER (results/quick) to OUT, a .zip file or a folder, to be archived and cited."""
     from fedlab.sweep.ro_crate import export_crate
 
-    packed, left_out = export_crate(folder, out, licence, authors, with_records, not without_notebooks)
+    packed, left_out = export_crate(folder, out, licence, authors, with_records, with_notebooks)
     click.echo(f"crate    {out}  ({packed} files, {left_out} more only listed with their hashes)")
-    if with_records:
-        click.echo("         it holds records of patients and models: mind to whom you give it")
+    if with_records or with_notebooks:
+        click.echo("         it may hold records of patients: mind to whom you give it")

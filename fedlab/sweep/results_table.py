@@ -5,6 +5,7 @@ from __future__ import annotations
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from fedlab.errors import FedlabError
 from fedlab.sweep.facts import Facts
@@ -49,7 +50,9 @@ def results_table(facts: Facts, results: pandas.DataFrame, pages: dict[str, str]
 
     names = [str(name) for name in results.columns]
     given = [name for name in parameters(results) if name in names]
-    kept = [name for name in names if not results[name].isna().all() and not _is_json(results[name])]
+    kept = [
+        name for name in names if not results[name].isna().all() and not _is_long(results[name], name in ROW_COLUMNS)
+    ]
     same = [name for name in given if name in kept and len(results) > 1 and results[name].nunique(dropna=False) == 1]
     own = [name for name in kept if name not in given and name not in ROW_COLUMNS]
     first = (
@@ -76,7 +79,7 @@ def results_table(facts: Facts, results: pandas.DataFrame, pages: dict[str, str]
     body = []
     for link, row in zip(links, results[order].itertuples(index=False, name=None), strict=True):
         cells = "".join(
-            marked("td", name, text_html(_value(value, name in given))) for name, value in zip(order, row, strict=True)
+            marked("td", name, _cell(facts, value, name in given)) for name, value in zip(order, row, strict=True)
         )
         body.append(f"<tr><td>{anchor(link, 'notebook')}</td>{cells}</tr>")
     constant = ", ".join(f"{text_html(name)} <b>{text_html(_value(results[name].iloc[0], True))}</b>" for name in same)
@@ -100,18 +103,23 @@ def _may_break(name: str) -> str:
     return text_html(name).replace("_", "_<wbr>")
 
 
-def _is_json(column: pandas.Series) -> bool:
-    """Say whether a column holds JSON lists or mappings, or other long texts: nothing for a table to be read."""
-    texts = [value for value in column if isinstance(value, str)]
-    return any(len(value) > _LONGEST and value[:1] in "[{" for value in texts) or (
-        bool(texts) and all(value[:1] == "[" for value in texts)
-    )
+def _is_long(column: pandas.Series, known: bool) -> bool:
+    """Say whether a column holds JSON that is nothing for a table to be read: any that figures need, and any long."""
+    texts = [value for value in column if isinstance(value, str) and value[:1] in ("[", "{")]
+    return bool(texts) if known else any(len(value) > _LONGEST for value in texts)
 
 
 def _is_number(column: pandas.Series) -> bool:
     import pandas as pd
 
     return bool(pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column))
+
+
+def _cell(facts: Facts, value: Any, given: bool) -> str:
+    """Return a cell of the table as HTML: a recorded file is a link to it."""
+    if isinstance(value, str) and not given and value.startswith("runs/") and (facts.folder / value).is_file():
+        return anchor(quote(value), text_html(Path(value).name))
+    return text_html(_value(value, given))
 
 
 def _value(value: Any, given: bool) -> str:

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from fedlab.errors import FedlabError
 from fedlab.files import canonical_json, sha256_text
-from fedlab.sweep.crate_files import Packed, pack, run_files, sweep_files
+from fedlab.sweep.crate_files import Packed, pack, run_files, source_notebook, sweep_files
 from fedlab.sweep.facts import Facts, read_facts
 from fedlab.sweep.manifest import DONE, FAILED, PARAMS
 
@@ -54,7 +54,7 @@ def export_crate(
     licence: str | None = None,
     authors: tuple[str, ...] = (),
     with_records: bool = False,
-    with_notebooks: bool = True,
+    with_notebooks: bool = False,
 ) -> tuple[int, int]:
     """Write a sweep as an RO-Crate.
 
@@ -71,7 +71,8 @@ def export_crate(
     with_records : bool
         Pack shards, holdouts, ballots, verdicts, models and recorded files too; else they are listed with their hashes.
     with_notebooks : bool
-        Pack executed notebooks: they show what their cells print.
+        Pack executed notebooks: they show what their cells print, such as the first records. What they ran, without
+        outputs, is packed in any case.
 
     Returns
     -------
@@ -92,7 +93,7 @@ def export_crate(
     for run in facts.runs:
         if run["state"] in (DONE, FAILED):
             graph.action(run, of_runs)
-    files = [*of_sweep, *(file for held in of_runs.values() for file in held)]
+    files = [*of_sweep, *graph.sources, *(file for held in of_runs.values() for file in held)]
     pack(out, files, (METADATA, graph.text()))
     inside = sum(file.inside for file in files)
     return inside, len(files) - inside
@@ -117,6 +118,8 @@ class _Graph:
     def __init__(self, facts: Facts, licence: str | None, authors: tuple[str, ...]) -> None:
         self.facts = facts
         self.entities: dict[str, dict[str, Any]] = {}
+        self.sources: list[Packed] = []
+        self.instruments: dict[str, dict[str, str]] = {}
         self.parts: list[dict[str, str]] = []
         self.actions: list[dict[str, str]] = []
         self.authors = [self._author(number, author) for number, author in enumerate(authors, start=1)]
@@ -167,7 +170,7 @@ class _Graph:
         """Add a file: a part of the crate, or, left out, what is known of it."""
         told = {
             "name": title or _NAMES.get(file.name, file.name),
-            "contentSize": str(file.bytes),
+            "contentSize": str(file.size),
             "encodingFormat": _FORMATS.get(Path(file.name).suffix, "application/octet-stream"),
             "sha256": file.sha256,
         }
@@ -212,21 +215,35 @@ class _Graph:
         return self._add(f"#parameter/{_uri(name)}/{mark}", "PropertyValue", name=name, value=_value(value))
 
     def _notebook(self, run: dict[str, Any]) -> dict[str, str]:
-        """Add a run's notebook, with the versions of what it ran on."""
+        """Add a run's notebook as it was before it ran, with the versions of what it ran on."""
         info = run.get("info", {})
         parts = info.get("key_parts", {})
-        code = parts.get("code", "")
-        versions = parts.get("versions", {})
-        needs = [self._software(name, version) for name, version in sorted(versions.items())]
-        mark = sha256_text(canonical_json([code, versions, info.get("git_commit")]))[:12]
-        return self._add(
-            f"#notebook/{_uri(run['notebook'])}/{mark}",
-            "SoftwareApplication",
-            name=run["notebook"],
-            softwareVersion=f"code {code}" if code else None,
-            identifier=f"commit {info['git_commit']}" if info.get("git_commit") else None,
-            softwareRequirements=needs,
-        )
+        code, versions = parts.get("code", ""), parts.get("versions", {})
+        mark = sha256_text(canonical_json([run["notebook"], code, versions, info.get("git_commit")]))[:12]
+        if mark in self.instruments:
+            return self.instruments[mark]
+        told = {
+            "name": run["notebook"],
+            "version": f"code {code}" if code else None,
+            "identifier": f"commit {info['git_commit']}" if info.get("git_commit") else None,
+            "softwareRequirements": [self._software(name, version) for name, version in sorted(versions.items())],
+        }
+        name = f"code/{run['notebook']}"
+        source = source_notebook(self.facts.folder / str(self.facts.notebook(run)), name)
+        taken = {file.name: file.sha256 for file in self.sources}
+        if source is None:
+            made = self._add(f"#notebook/{mark}", "SoftwareSourceCode", **told)
+        elif name in taken:
+            # The same notebook with other versions, or another one of its name: told apart, packed once each.
+            made = self._add(f"#notebook/{mark}", "SoftwareSourceCode", isBasedOn=_ref(_uri(name)), **told)
+        else:
+            self.sources.append(source)
+            made = self.file(source, run["notebook"])
+            self.entities[made["@id"]] |= {"@type": ["File", "SoftwareSourceCode"]} | {
+                key: _single(value) for key, value in told.items() if value not in (None, [])
+            }
+        self.instruments[mark] = made
+        return made
 
     def _software(self, name: str, version: str) -> dict[str, str]:
         if name == "python":

@@ -172,6 +172,15 @@ def test_a_sweep_that_finds_all_runs_changes_no_byte_of_its_manifest(tmp_path, s
     assert (folder / "params.yaml").read_text() == made.sweep.text
 
 
+def test_the_manifest_tells_no_folder_of_this_machine(tmp_path, stubs):
+    """A data file is told by its name."""
+    (tmp_path / "own.csv").write_text("i,a,y\n" + "".join(f"{n},{n % 7},{n % 2}\n" for n in range(40)))
+    text = "name: stored\ndata: {path: own.csv, id: i, target: y}\nn_shards: 2\n"
+    folder = stored(tmp_path / "stored", stubs, text)
+    said = (folder / "sweep.json").read_text()
+    assert str(tmp_path) not in said and '"path": "own.csv"' in said
+
+
 @pytest.mark.slow
 def test_tables_of_one_and_of_two_jobs_are_the_same_bytes(tmp_path, stubs):
     """A real sweep of stub notebooks: CSV and Parquet; a second call finds all and changes no byte."""
