@@ -17,6 +17,8 @@ FOLDER = "recorded"
 LONGEST = 10_000
 """Characters of JSON that a list or mapping may have in a row."""
 _GREATEST = 2**63
+KINDS: dict[type, str] = {bool: "bool", int: "int", float: "float", str: "text", dict: "file", type(None): "none"}
+"""Types of recorded values as `record.json` holds them, and what they are called."""
 
 
 def kind(value: Any) -> str:
@@ -27,10 +29,7 @@ def kind(value: Any) -> str:
     >>> [kind(value) for value in (True, 1, 0.5, "1", {"file": "recorded/x.npy"}, None)]
     ['bool', 'int', 'float', 'text', 'file', 'none']
     """
-    if value is None:
-        return "none"
-    names = {bool: "bool", int: "int", float: "float", str: "text", dict: "file"}
-    return names[type(value)]
+    return KINDS[type(value)]
 
 
 def one_kind(kinds: set[str]) -> str | None:

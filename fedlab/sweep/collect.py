@@ -14,7 +14,7 @@ from fedlab.sweep.graph import Plan, Run
 from fedlab.sweep.manifest import write_manifest
 from fedlab.sweep.params import Cell
 from fedlab.sweep.store import RunStore
-from fedlab.sweep.tidy import frame, in_one_order, write_csv, write_results
+from fedlab.sweep.tidy import frame, in_one_order, typed_columns, write_csv, write_results
 
 if TYPE_CHECKING:
     import pandas
@@ -174,7 +174,7 @@ def collect(plan: Plan, folder: Path) -> tuple[pandas.DataFrame, pandas.DataFram
         rows.append(first | in_order(measured))
         timings.append(first | info.stage_seconds(vote) | seconds)
     results = write_results(rows, folder / RESULTS)
-    seconds_table = frame(in_one_order(timings))
+    seconds_table = frame(typed_columns(in_one_order(timings)))
     write_csv(seconds_table, folder / TIMINGS)
     write_manifest(plan, folder)
     if problems:

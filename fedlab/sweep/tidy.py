@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fedlab.files import atomic_path, canonical_json, plain, sha256_file
-from fedlab.record import kind, one_kind
+from fedlab.record import KINDS, one_kind
 
 if TYPE_CHECKING:
     import pandas
@@ -53,8 +53,8 @@ def typed_columns(rows: list[dict[str, Any]]) -> dict[str, tuple[str, list[Any]]
     """
     found = {}
     for name in rows[0] if rows else []:
-        values = [plain(row[name]) for row in rows]
-        held = one_kind({kind(value) for value in values}) or "text"
+        values = [value if type(value) in KINDS else plain(value) for value in (row[name] for row in rows)]
+        held = one_kind({KINDS[of] for of in set(map(type, values))}) or "text"
         if held == "int" and any(value is not None and not -(2**63) <= value < 2**63 for value in values):
             held = "text"
         if held == "none":
@@ -69,12 +69,12 @@ def _as(held: str, value: Any) -> Any:
     return canonical_json(value) if held == "text" and not isinstance(value, str) else value
 
 
-def frame(rows: list[dict[str, Any]]) -> pandas.DataFrame:
-    """Return rows as a data frame whose columns have their kinds; a missing value keeps an int column one of ints."""
+def frame(typed: dict[str, tuple[str, list[Any]]]) -> pandas.DataFrame:
+    """Return what `typed_columns` gave as a data frame; a missing value keeps an int column one of ints."""
     import pandas as pd
 
     columns = {}
-    for name, (held, values) in typed_columns(rows).items():
+    for name, (held, values) in typed.items():
         whole = None not in values
         dtypes = {"bool": "bool" if whole else "boolean", "int": "int64" if whole else "Int64", "float": "float64"}
         columns[name] = pd.Series(values, dtype=dtypes.get(held, "object"))
@@ -106,10 +106,10 @@ def write_results(rows: list[dict[str, Any]], path: Path | str) -> pandas.DataFr
     import pyarrow.parquet
 
     path, rows = Path(path), in_one_order(rows)
-    table = frame(rows)
+    columns = typed_columns(rows)
+    table = frame(columns)
     write_csv(table, path)
     types = {"bool": pa.bool_(), "int": pa.int64(), "float": pa.float64(), "text": pa.string()}
-    columns = typed_columns(rows)
     schema = pa.schema(
         [(name, types[held]) for name, (held, _) in columns.items()], metadata={CSV_HASH: sha256_file(path)}
     )
