@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -77,16 +77,13 @@ def draw_figures(sweep: Sweep, folder: Path, notebooks: Path, kernels: Kernels |
 
 def _publish(run: Path, folder: Path) -> None:
     """Copy a figures run's pictures and captions to the sweep's folder."""
-    fresh = Path(tempfile.mkdtemp(prefix=".figures-", dir=folder))
-    for file in [*sorted((run / FIGURES).iterdir()), run / CAPTIONS]:
-        if file.is_file():
-            shutil.copyfile(file, fresh / file.name)
-    fresh.chmod(0o755)
-    try:
-        fresh.rename(folder / FIGURES)
-    except OSError:
-        # Another sweep in this folder was quicker; the same results give the same figures.
-        shutil.rmtree(fresh, ignore_errors=True)
+    with RunStore(folder).workplace("figures", "published") as fresh:
+        for file in [*sorted((run / FIGURES).iterdir()), run / CAPTIONS]:
+            if file.is_file():
+                shutil.copyfile(file, fresh / file.name)
+        with contextlib.suppress(OSError):
+            # Where it fails, another sweep in this folder was quicker; the same results give the same figures.
+            fresh.rename(folder / FIGURES)
 
 
 def write_report(folder: Path, notebooks: int | None = PAGES) -> tuple[Path, int]:

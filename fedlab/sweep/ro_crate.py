@@ -216,6 +216,9 @@ class _Graph:
 
     def _notebook(self, run: dict[str, Any]) -> dict[str, str]:
         """Add a run's notebook as it was before it ran, with the versions of what it ran on."""
+        if run["state"] != DONE:
+            # A failed run has left no word of its versions; they are those of its neighbours, where there are any.
+            run = next((other for other in self.facts.done() if other["notebook"] == run["notebook"]), run)
         info = run.get("info", {})
         parts = info.get("key_parts", {})
         code, versions = parts.get("code", ""), parts.get("versions", {})

@@ -109,6 +109,20 @@ def test_the_table_holds_every_row_and_can_be_read_without_scripts(tmp_path, stu
     assert '<div class="controls" hidden>' in html and "The same in all cells: sweep <b>stored</b>" in html
 
 
+def test_a_recorded_file_is_a_link_and_short_lists_are_shown(tmp_path, stubs):
+    """An array leads to its file, a short list stands there; a long one, and what only figures need, do not."""
+    import numpy as np
+
+    more = {"margins": np.zeros(2), "cuts": [0.25, 0.5], "long": list(range(100)), "classes": [0, 1]}
+    folder = stored(tmp_path / "stored", stubs, results=lambda cell: measured(cell) | more)
+    write_report(folder)
+    html, page = read(folder)
+    links = [attributes["href"] for attributes in page.named("a") if attributes["href"].endswith(".npy")]
+    assert len(links) == 8 and all((folder / link).is_file() for link in links) and ">margins.npy</a>" in html
+    names = [attributes.get("data-name") for attributes in page.named("th")]
+    assert "cuts" in names and "[0.25,0.5]" in page.texts and not {"long", "classes"} & set(names)
+
+
 def test_failures_are_a_table_and_their_notebooks_are_pages(tmp_path, stubs):
     """Stage, parameters, exception, path; what a failed run printed is text, not HTML."""
     folder = stored(tmp_path / "stored", stubs, failed=lambda cell: cell.rule == "soft" and cell.seed == 1)
@@ -117,6 +131,7 @@ def test_failures_are_a_table_and_their_notebooks_are_pages(tmp_path, stubs):
     check_safe(page, scripts=1)
     section = html.split('<section id="failures">')[1].split("</section>")[0]
     assert section.count("ValueError: three &lt;b&gt;is&lt;/b&gt; too many") == 2 and section.count("rule=soft") == 2
+    assert section.count("n_shards=2") == 1 and section.count("n_shards=3") == 1, "what tells the two apart"
     assert "results of 6 of 8 cells" in html and '<a href="#failures">2 failed</a>' in html
     path = re.search(r"<code>(failed/vote-\w+\.ipynb)</code>", section)[1]
     shown = (folder / re.search(r'href="(notebooks/vote-\w+\.html)"', section)[1]).read_text()

@@ -116,6 +116,8 @@ def test_every_run_is_an_action_with_its_parts(folder, tmp_path):
         assert action["actionStatus"] == f"http://schema.org/{'Failed' if failed else 'Completed'}ActionStatus"
         assert (action.get("error") == "ValueError: three <b>is</b> too many") == failed
         assert "startTime" not in action and held[action["agent"]["@id"]]["name"] == "Ada"
+        if run["stage"] == "vote":
+            assert tool["@id"] == "code/3_vote.ipynb", "of the failed run too"
         if not failed:
             requirements = {held[need["@id"]]["name"] for need in tool["softwareRequirements"]}
             assert {"Python", "fedlab", "numpy", "scikit-learn"} <= requirements
