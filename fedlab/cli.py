@@ -12,6 +12,8 @@ import click
 
 import fedlab
 from fedlab.errors import FedlabError, unknown_name
+from fedlab.sweep.report_command import export as export_command
+from fedlab.sweep.report_command import report as report_command
 from fedlab.warm.command import warm as warm_command
 
 if TYPE_CHECKING:
@@ -302,6 +304,8 @@ def list_names(kind: str | None) -> None:
             click.echo(f"{title}: {', '.join(registry)}")
 
 
+main.add_command(export_command)
+main.add_command(report_command)
 main.add_command(warm_command)
 
 if __name__ == "__main__":

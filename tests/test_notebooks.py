@@ -105,7 +105,7 @@ def test_a_sweep_gives_the_same_bytes_for_any_number_of_jobs(tmp_path):
 
 def _kept(folder: Path) -> list[Path]:
     """Return the files of a sweep whose bytes must not depend on the run: tables, figures, models, shards."""
-    patterns = ("results.csv", "figures/*", "runs/*/*/*.csv", "runs/*/*/models/*", "runs/*/*/*.npz", "runs/*/*/*.gz")
+    patterns = ("results.*", "figures/*", "runs/*/*/*.csv", "runs/*/*/models/*", "runs/*/*/*.npz", "runs/*/*/*.gz")
     return sorted(path for pattern in patterns for path in (folder / "both").glob(pattern))
 
 

@@ -16,7 +16,7 @@ from fedlab.evidence.guide import decision_guide, rule_table
 from fedlab.evidence.intervals import Interval, bootstrap, interval_over_seeds, paired_difference
 from fedlab.evidence.metrics import METRICS, measure, measure_answers
 from fedlab.evidence.ranks import MeanRanks, compare_rules, critical_difference, rank_rules
-from fedlab.evidence.results import read_results
+from fedlab.evidence.results import parameters, read_results
 from fedlab.evidence.sentences import summary_sentences
 from fedlab.evidence.skew_effect import BREAKS, MEASURES, skew_effect, skew_sentences
 from fedlab.evidence.summary import compare_with_centralised, summarise
@@ -52,6 +52,7 @@ __all__ = [
     "model_answers",
     "organisations_alone",
     "paired_difference",
+    "parameters",
     "rank_rules",
     "read_results",
     "rule_table",

@@ -9,6 +9,7 @@ import pandas as pd
 
 from fedlab.errors import FedlabError, unknown_name
 from fedlab.evidence.evaluate import ROW_COLUMNS
+from fedlab.files import sha256_file
 
 REPLICATES = ("seed", "random_state")
 """Parameters that repeat a cell and do not change what it asks."""
@@ -16,20 +17,57 @@ REPLICATES = ("seed", "random_state")
 _NOT_SETTINGS = {"sweep", "n_shards", "rule", *REPLICATES}
 
 
+_TEXTS = ("sweep", "data", "scheme", "model", "format", "rule", "tie")
+
+
 def read_results(path: Path | str) -> pd.DataFrame:
-    """Read a results table from CSV.
+    """Read a results table, each column in the type in which it was recorded.
+
+    Parameters
+    ----------
+    path : Path or str
+        The folder of a sweep, its `results.csv`, or its `results.parquet`. Beside a CSV file that nobody has changed,
+        the Parquet file is read, which holds the types. Of a CSV file alone, only empty fields are missing (a text
+        ``NA``, ``nan`` or ``None`` is a text), and the types of columns beyond the parameters are guessed.
+
+    Returns
+    -------
+    DataFrame
 
     Raises
     ------
     FedlabError
         If it cannot be read, or lacks the columns that every results table has.
     """
+    path = Path(path)
+    path = path / "results.csv" if path.is_dir() else path
     try:
-        results = pd.read_csv(path)
+        results = _read_table(path)
     except (OSError, ValueError) as error:
         raise FedlabError(f"results {path} cannot be read: {error}; run `fedlab sweep` to make it") from error
     require(results, "n_shards", "rule", "seed", "accuracy")
     return results
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    import pyarrow.parquet
+
+    parquet = path.with_suffix(".parquet")
+    if path == parquet or (parquet.is_file() and _is_of(parquet, path)):
+        # ArrowInvalid, of a file that is no Parquet, is a ValueError.
+        return pyarrow.parquet.read_table(parquet).to_pandas()
+    return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=dict.fromkeys(_TEXTS, str))
+
+
+def _is_of(parquet: Path, csv: Path) -> bool:
+    """Say whether a Parquet file was written together with a CSV file as it is now."""
+    import pyarrow.parquet
+
+    try:
+        said = (pyarrow.parquet.read_schema(parquet).metadata or {}).get(b"sha256 of the csv")
+    except (OSError, ValueError):
+        return False
+    return said is not None and said.decode() == sha256_file(csv)
 
 
 def require(results: pd.DataFrame, *columns: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from fedlab.files import atomic_path, canonical_json
+from fedlab.files import canonical_json
 from fedlab.pipeline.shards import PARTITION, make_partition
 from fedlab.pipeline.trained import RECIPE, TrainedSet, centralised, train_partition
 from fedlab.pipeline.votes import evaluate, set_apart
@@ -29,18 +29,17 @@ def sweep_here(content: Any, path: Path | str) -> None:
     content : mapping or list
         What a params file would hold (see `fedlab.sweep.params.parse_sweep`).
     path : Path or str
-        The CSV file to write.
+        The CSV file to write; a Parquet file with the same rows stands beside it.
 
     Raises
     ------
     FedlabError
         For every mistake in the content, and whatever a cell's own stages refuse.
     """
-    import pandas as pd
-
     from fedlab.evidence import certified_columns
-    from fedlab.sweep.collect import in_one_order, in_order, parameter_columns
+    from fedlab.sweep.collect import in_order, parameter_columns
     from fedlab.sweep.params import parse_sweep
+    from fedlab.sweep.tidy import write_results
     from fedlab.voting import vote
 
     rows = []
@@ -56,8 +55,7 @@ def sweep_here(content: Any, path: Path | str) -> None:
             )  # fmt: skip
             measured = evaluate(rest, stages.central(cell), verdict, cell.n_resamples, cell.seed, certified)
             rows.append(parameter_columns("here", cell) | in_order(measured))
-    with atomic_path(path) as temporary:
-        pd.DataFrame(in_one_order(rows)).to_csv(temporary, index=False, lineterminator="\n")
+    write_results(rows, path)
 
 
 class _Stages:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from fedlab.files import atomic_path, read_json
+from fedlab.files import read_json
 from fedlab.pipeline.here import sweep_here
 from fedlab.pipeline.votes import VOTE
 from fedlab.record import read_record
@@ -72,16 +72,10 @@ def results_or_default(results: Path | str, small: Any = SMALL) -> Path:
         return path
     table = path if path.suffix == ".csv" else path / "results.csv"
     if (path / VOTE).is_file():
-        write_rows(table, [results_of_vote(path)])
+        from fedlab.sweep.tidy import write_results
+
+        write_results([results_of_vote(path)], table)
     elif not table.is_file():
         print(f"no results in {results}: making a small sweep here; `fedlab sweep` with a params file makes a real one")
         sweep_here(small, table)
     return table
-
-
-def write_rows(path: Path | str, rows: list[dict[str, Any]]) -> None:
-    """Write rows of results as CSV."""
-    import pandas as pd
-
-    with atomic_path(path) as temporary:
-        pd.DataFrame(rows).to_csv(temporary, index=False, lineterminator="\n")

@@ -1,23 +1,28 @@
-"""From the store to tidy tables: `results.csv`, a row per cell, parameters first; seconds apart in `timings.csv`."""
+"""From the store to tidy tables: `results.csv` and `.parquet`, a row per cell, parameters first; seconds apart."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fedlab.errors import FedlabError
-from fedlab.files import atomic_path, canonical_json, from_json_text
-from fedlab.record import read_record
+from fedlab.files import canonical_json, from_json_text
+from fedlab.record import in_row, kind, one_kind, read_raw_record
 from fedlab.sweep.graph import Plan, Run
+from fedlab.sweep.manifest import write_manifest
 from fedlab.sweep.params import Cell
 from fedlab.sweep.store import RunStore
+from fedlab.sweep.tidy import frame, in_one_order, typed_columns, write_csv, write_results
 
 if TYPE_CHECKING:
     import pandas
 
 RESULTS = "results.csv"
 TIMINGS = "timings.csv"
+FIGURES = "figures"
+REPORT = "report.html"
 
 
 def parameter_columns(name: str, cell: Cell) -> dict[str, Any]:
@@ -125,7 +130,7 @@ def _flat(value: Any) -> Any:
 
 
 def collect(plan: Plan, folder: Path) -> tuple[pandas.DataFrame, pandas.DataFrame]:
-    """Write `results.csv` and `timings.csv` from the runs that are there.
+    """Write `results.csv`, `results.parquet`, `timings.csv` and `sweep.json` from the runs that are there.
 
     Parameters
     ----------
@@ -139,54 +144,94 @@ def collect(plan: Plan, folder: Path) -> tuple[pandas.DataFrame, pandas.DataFram
     results, timings : DataFrame
         A row per cell whose vote is in the store. The results depend on nothing but the parameters: the same bytes
         for any number of jobs. Seconds differ from run to run, and so stand in a table of their own.
-    """
-    import pandas as pd
 
+    Raises
+    ------
+    FedlabError
+        If a name was recorded with types that do not go together, or is that of a parameter. The tables are written
+        all the same, without that column, and figures and report of earlier results are withdrawn.
+    """
     store = RunStore(folder)
-    rows, timings = [], []
+    held = [
+        (number, cell, vote)
+        for number, (cell, vote) in enumerate(zip(plan.sweep.cells, plan.votes, strict=True))
+        if store.holds(vote.stage, vote.key)
+    ]
     data = distinct_labels([cell.data for cell in plan.sweep.cells], data_label)
     models = distinct_labels([cell.model for cell in plan.sweep.cells], model_label)
-    for number, (cell, vote) in enumerate(zip(plan.sweep.cells, plan.votes, strict=True)):
-        if not store.holds(vote.stage, vote.key):
-            continue
-        measured = read_record(store.path(vote.stage, vote.key))
+    recorded = {vote.key: read_raw_record(store.path(vote.stage, vote.key)) for _, _, vote in held}
+    problems = _conflicts([(cell, vote) for _, cell, vote in held], recorded)
+    rows, timings = [], []
+    info = _Infos(store)
+    for number, cell, vote in held:
+        within = f"runs/{vote.stage}/{vote.key}/"
+        measured = {name: in_row(value, within) for name, value in recorded[vote.key].items() if name not in problems}
         first = parameter_columns(plan.sweep.name, cell) | {"data": data[number], "model": models[number]}
         first["n_shards"] = measured.pop("n_shards", cell.n_shards)
         seconds = {name: measured.pop(name) for name in list(measured) if name.endswith("_seconds")}
-        taken = sorted(first.keys() & measured.keys())
-        if taken:
-            raise FedlabError(f"{vote.notebook.name} records {', '.join(taken)}, the name of a parameter; rename it")
+        for name in sorted(first.keys() & measured.keys()):
+            problems[name] = f"{vote.notebook.name} records {name}, the name of a parameter; rename it in the notebook"
+            del measured[name]
         rows.append(first | in_order(measured))
-        timings.append(first | _stage_seconds(store, vote) | seconds)
-    results = pd.DataFrame(in_one_order(rows))
-    seconds_table = pd.DataFrame(in_one_order(timings))
-    for table, name in ((results, RESULTS), (seconds_table, TIMINGS)):
-        with atomic_path(folder / name) as path:
-            table.to_csv(path, index=False, lineterminator="\n")
+        timings.append(first | info.stage_seconds(vote) | seconds)
+    results = write_results(rows, folder / RESULTS)
+    seconds_table = frame(typed_columns(in_one_order(timings)))
+    write_csv(seconds_table, folder / TIMINGS)
+    write_manifest(plan, folder)
+    if problems:
+        withdraw(folder)
+        told = "\n  ".join(problems[name] for name in sorted(problems))
+        raise FedlabError(f"{told}\n{folder / RESULTS} is written with all other columns ({len(rows)} cells)")
     return results, seconds_table
 
 
-def in_one_order(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Give all rows the same columns: parameters that only some cells have (`alpha`) stay among the parameters."""
-    columns: list[str] = []
-    for row in rows:
-        before = -1
-        for name in row:
-            if name in columns:
-                before = columns.index(name)
-            else:
-                columns.insert(before + 1, name)
-                before += 1
-    return [{name: row.get(name) for name in columns} for row in rows]
+def withdraw(folder: Path) -> None:
+    """Take away figures and report that are not of the results that stand in the folder now."""
+    shutil.rmtree(folder / FIGURES, ignore_errors=True)
+    (folder / REPORT).unlink(missing_ok=True)
 
 
-def _stage_seconds(store: RunStore, vote: Run) -> dict[str, float]:
-    """Return what each stage behind a cell took, kernel start included, however many cells share it."""
-    trained, central = vote.inputs["trained"], vote.inputs["central"]
-    runs = {
-        "partition": trained.inputs["shards"],
-        "train": trained,
-        "centralised_train": central,
-        "vote": vote,
-    }
-    return {f"{name}_run_seconds": store.info(run.stage, run.key)["seconds"] for name, run in runs.items()}
+def _conflicts(votes: list[tuple[Cell, Run]], recorded: dict[str, dict[str, Any]]) -> dict[str, str]:
+    """Return, for each name recorded with types that do not go together, a sentence with two runs and their types."""
+    first: dict[str, dict[str, tuple[Cell, Run]]] = {}
+    for cell, vote in votes:
+        for name, value in recorded[vote.key].items():
+            first.setdefault(name, {}).setdefault(kind(value), (cell, vote))
+    found = {}
+    for name, by_kind in first.items():
+        if one_kind(set(by_kind)) is None:
+            one, other = next((one, other) for one in by_kind for other in by_kind if one_kind({one, other}) is None)
+            told = [
+                f"{of} ({recorded[run.key][name]!r}) in {run.stage}/{run.key} ({_shown(cell)})"
+                for of, (cell, run) in ((one, by_kind[one]), (other, by_kind[other]))
+            ]
+            found[name] = f"{name} is recorded as {told[0]} and as {told[1]}; record one type in all runs, or two names"
+    return found
+
+
+def _shown(cell: Cell) -> str:
+    return f"scheme={cell.scheme}, n_shards={cell.n_shards}, rule={cell.rule}, seed={cell.seed}"
+
+
+class _Infos:
+    """What `run.json` says of runs, each read once, however many cells share it."""
+
+    def __init__(self, store: RunStore) -> None:
+        self.store = store
+        self.seconds: dict[Run, float] = {}
+
+    def stage_seconds(self, vote: Run) -> dict[str, float]:
+        """Return what each stage behind a cell took, kernel start included, however many cells share it."""
+        trained, central = vote.inputs["trained"], vote.inputs["central"]
+        runs = {
+            "partition": trained.inputs["shards"],
+            "train": trained,
+            "centralised_train": central,
+            "vote": vote,
+        }
+        return {f"{name}_run_seconds": self._of(run) for name, run in runs.items()}
+
+    def _of(self, run: Run) -> float:
+        if run not in self.seconds:
+            self.seconds[run] = self.store.info(run.stage, run.key)["seconds"]
+        return self.seconds[run]

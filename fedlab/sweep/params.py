@@ -112,6 +112,8 @@ class Sweep(BaseModel):
         Where the params file lies: relative data paths start here.
     figures : str
         The notebook that draws the figures, within the folder of notebooks.
+    text : str
+        The params file as it stands; empty where there is none.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -121,6 +123,7 @@ class Sweep(BaseModel):
     folder: Path
     title: str = ""
     figures: str = "4_figures.ipynb"
+    text: str = Field("", repr=False)
 
 
 _TOP = {"name", "title", "figures", "blocks", "exclude"}
@@ -163,13 +166,14 @@ def read_sweep(path: Path | str) -> Sweep:
     """
     path = Path(path)
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+        text = path.read_text(encoding="utf-8")
+        content = yaml.load(text, Loader=_Loader)
     except OSError as error:
         raise FedlabError(f"params file {path} cannot be read: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise FedlabError(f"params file {path} is not valid YAML: {error}") from error
     try:
-        return parse_sweep(content, name=path.stem, folder=path.resolve().parent)
+        return parse_sweep(content, name=path.stem, folder=path.resolve().parent).model_copy(update={"text": text})
     except FedlabError as error:
         raise FedlabError(f"{path}: {error}") from None
 

@@ -1,28 +1,38 @@
-"""The figures of a sweep, drawn by the figures notebook, and the page that shows them."""
+"""The figures of a sweep, drawn by the figures notebook, and the page that tells of the sweep and shows them."""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
-import tempfile
 from pathlib import Path
+from typing import Any
 
 from fedlab.errors import FedlabError
 from fedlab.files import sha256_file, write_text
-from fedlab.sweep.collect import RESULTS
+from fedlab.sweep.collect import FIGURES, REPORT, RESULTS, withdraw
 from fedlab.sweep.execute import Outcome
+from fedlab.sweep.facts import Facts, read_facts
 from fedlab.sweep.graph import make_run
 from fedlab.sweep.kernels import COLD, Kernels
 from fedlab.sweep.keys import notebook_parameters
+from fedlab.sweep.manifest import DONE, FAILED, note_figures
+from fedlab.sweep.notebook_page import PAGES, notebook_page, rendering
+from fedlab.sweep.page import report_page
 from fedlab.sweep.params import Sweep
+from fedlab.sweep.results_table import require_results
 from fedlab.sweep.runner import make_job, run_jobs
-from fedlab.sweep.store import NOTEBOOK_FILE, RunStore
+from fedlab.sweep.store import RunStore
 
-FIGURES = "figures"
-REPORT = "report.html"
+__all__ = ["FIGURES", "NOTEBOOKS", "PAGES", "REPORT", "draw_figures", "withdraw", "write_report"]
+
+NOTEBOOKS = "notebooks"
+CAPTIONS = "captions.json"
+_LINKED = ("vote", "figures", "train", "partition")
 
 
 def draw_figures(sweep: Sweep, folder: Path, notebooks: Path, kernels: Kernels | None = None) -> Outcome | None:
-    """Run the figures notebook on a sweep's `results.csv`, and publish its figures and the report.
+    """Run the figures notebook on a sweep's `results.csv`, publish its figures, and write the report.
 
     Parameters
     ----------
@@ -38,7 +48,7 @@ def draw_figures(sweep: Sweep, folder: Path, notebooks: Path, kernels: Kernels |
     Returns
     -------
     Outcome or None
-        The failed run; None when figures and report are there.
+        The failed run, of which the report then tells; None when the figures are there.
 
     Raises
     ------
@@ -53,53 +63,98 @@ def draw_figures(sweep: Sweep, folder: Path, notebooks: Path, kernels: Kernels |
     results = folder.resolve() / RESULTS
     outside = {"results": sha256_file(results)}
     run = make_run("figures", notebook, {"results": str(results)}, outside=outside, hashed={})
+    failed = None
     if not store.holds(run.stage, run.key):
         place = kernels.place() if kernels else COLD
         for outcome in run_jobs([make_job(run, folder, folder, place)], 1):
-            if outcome.error:
-                return outcome
-    _publish(store.path(run.stage, run.key), folder, sweep.title or sweep.name)
-    return None
+            failed = outcome if outcome.error else None
+    if failed is None:
+        _publish(store.path(run.stage, run.key), folder)
+    note_figures(folder, run)
+    write_report(folder)
+    return failed
 
 
-def _publish(run: Path, folder: Path, title: str) -> None:
-    """Copy a figures run's pictures to the sweep's folder, and its notebook there as a page."""
-    fresh = Path(tempfile.mkdtemp(prefix=".figures-", dir=folder))
-    for file in sorted((run / FIGURES).iterdir()):
-        shutil.copyfile(file, fresh / file.name)
-    fresh.chmod(0o755)
+def _publish(run: Path, folder: Path) -> None:
+    """Copy a figures run's pictures and captions to the sweep's folder."""
+    with RunStore(folder).workplace("figures", "published") as fresh:
+        for file in [*sorted((run / FIGURES).iterdir()), run / CAPTIONS]:
+            if file.is_file():
+                shutil.copyfile(file, fresh / file.name)
+        with contextlib.suppress(OSError):
+            # Where it fails, another sweep in this folder was quicker; the same results give the same figures.
+            fresh.rename(folder / FIGURES)
+
+
+def write_report(folder: Path, notebooks: int | None = PAGES) -> tuple[Path, int]:
+    """Write the report of a sweep from what is stored; nothing is run.
+
+    Parameters
+    ----------
+    folder : Path
+        The sweep's folder.
+    notebooks : int or None
+        How many executed notebooks are rendered as pages beside it: failed ones first, then votes in the order of the
+        table, then what they were made from. None: all. The links of the others lead to the notebooks themselves.
+
+    Returns
+    -------
+    report : Path
+        The page.
+    made : int
+        How many notebooks were rendered now; the others were there already.
+
+    Raises
+    ------
+    FedlabError
+        If the folder is not that of a sweep.
+    """
+    facts = read_facts(folder)
+    links = {f"{run['stage']}/{run['key']}": facts.notebook(run) for run in facts.runs}
+    pages = {run: link for run, link in links.items() if link}
+    made = 0
+    chosen = sorted(facts.runs, key=lambda run: (run["state"] != FAILED, _LINKED.index(run["stage"])))
+    chosen = [run for run in chosen if facts.notebook(run)]
+    for run in chosen[:notebooks]:
+        name = f"{run['stage']}-{run['key']}.html"
+        written = _render(facts, run, folder / NOTEBOOKS / name)
+        if written is not None:
+            pages[f"{run['stage']}/{run['key']}"] = f"{NOTEBOOKS}/{name}"
+            made += written
+    _remove_others(folder / NOTEBOOKS, {f"{run['stage']}-{run['key']}.html" for run in chosen})
+    write_text(folder / REPORT, report_page(facts, require_results(folder), pages))
+    return folder / REPORT, made
+
+
+def _render(facts: Facts, run: dict[str, Any], target: Path) -> bool | None:
+    """Render a run's notebook; False where that was done before, None where it cannot be."""
+    notebook = facts.folder / str(facts.notebook(run))
+    # A published run never changes; a failed one may have failed anew.
+    if run["state"] == DONE and _is_rendered(target):
+        return False
+    told = f"{run['stage']} {run['key']}, {run['state']}"
     try:
-        fresh.rename(folder / FIGURES)
-    except OSError:
-        # Another sweep in this folder was quicker; the same results give the same figures.
-        shutil.rmtree(fresh, ignore_errors=True)
-    write_text(folder / REPORT, notebook_page(run / NOTEBOOK_FILE, title))
+        html = notebook_page(notebook, f"{run['notebook']}: {facts.manifest['name']}", told, f"../{REPORT}")
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    # Not through `write_text`, which waits for the disk: a thousand pages would take minutes, and can be made again.
+    target.parent.mkdir(exist_ok=True)
+    fresh = target.with_name(f".{target.stem}-{os.getpid()}.part")
+    fresh.write_text(html, encoding="utf-8", newline="\n")
+    fresh.replace(target)
+    return True
 
 
-def withdraw(folder: Path) -> None:
-    """Take away figures and report that are not of the results that stand in the folder now."""
-    shutil.rmtree(folder / FIGURES, ignore_errors=True)
-    (folder / REPORT).unlink(missing_ok=True)
+def _is_rendered(page: Path) -> bool:
+    try:
+        with page.open(encoding="utf-8") as file:
+            return file.readline().startswith("<!doctype") and rendering() in file.readline()
+    except (OSError, ValueError):
+        return False
 
 
-def notebook_page(notebook: Path, title: str) -> str:
-    """Return an executed notebook as one titled HTML page that needs nothing from the network, without the code."""
-    import nbformat
-    from nbconvert import HTMLExporter
-
-    exporter = HTMLExporter(
-        exclude_input=True,
-        exclude_input_prompt=True,
-        exclude_output_prompt=True,
-        require_js_url="",
-        jquery_url="",
-        mathjax_url="",
-        mermaid_js_url="",
-    )
-    node = nbformat.read(notebook, as_version=4)
-    # Parameters hold this machine's folders, and links to the other notebooks lead nowhere from the page.
-    hidden = {"injected-parameters", "navigation"}
-    node.cells = [cell for cell in node.cells if not hidden & set(cell.metadata.get("tags", []))]
-    node.cells.insert(0, nbformat.v4.new_markdown_cell(f"# {title}", id="title"))
-    page, _ = exporter.from_notebook_node(node, resources={"metadata": {"name": title}})
-    return str(page)
+def _remove_others(folder: Path, kept: set[str]) -> None:
+    """Remove pages of notebooks that are no longer of this sweep."""
+    for page in folder.glob("*.html") if folder.is_dir() else ():
+        if page.name not in kept:
+            page.unlink(missing_ok=True)
