@@ -205,30 +205,33 @@ def show(found: Found, point: tuple[int, int]) -> None:
 def draw(found: Found, axis: int, fixed: int, path: Path) -> None:
     """Draw seconds against rows (axis 0) or organisations (axis 1), both logarithmic, with the slope of each line."""
     from fedlab.figures.drawing import Drawing, panels, save
-    from fedlab.figures.style import BLACK, BLUE, GREEN, ORANGE, PURPLE
+    from fedlab.figures.style import BLACK, BLUE, GREEN, ORANGE, PURPLE, styled
 
-    made, (ax,) = panels(1, 5.4, 3.8)
+    what, other = (("rows", "organisations"), ("organisations", "rows"))[axis]
     looks = zip((BLACK, BLUE, GREEN, PURPLE, ORANGE), "osD^v", strict=True)
     told = []
-    for (name, of_points), (colour, marker) in zip(found.items(), looks, strict=False):
-        line = sorted(
-            (point[axis], statistics.median(row["seconds"] for row in rows))
-            for point, rows in of_points.items()
-            if rows and point[1 - axis] == fixed
-        )
-        if len(line) < 2:
-            continue
-        (x_low, y_low), (x_high, y_high) = line[-2:]
-        slope = math.log(y_high / y_low) / math.log(x_high / x_low)
-        ax.plot(*zip(*line, strict=True), color=colour, marker=marker, label=f"{name} (last slope {slope:.2f})")
-        told.append(f"{name}: {y_high:.3g} s at {x_high:,}")
-    what, other = (("rows", "organisations"), ("organisations", "rows"))[axis]
-    ax.set_xscale("log")
-    ax.set_yscale("log")
-    ax.set_xlabel(f"number of {what} (log scale)")
-    ax.set_ylabel("seconds of the whole job (log scale)")
-    ax.set_title(f"{fixed:,} {other}")
-    made.legend(loc="outside lower center", ncols=1)
+    with styled():
+        made, (ax,) = panels(1, 6, 4.6)
+        for (name, of_points), (colour, marker) in zip(found.items(), looks, strict=False):
+            line = sorted(
+                (point[axis], statistics.median(row["seconds"] for row in rows))
+                for point, rows in of_points.items()
+                if rows and point[1 - axis] == fixed
+            )
+            if len(line) < 2:
+                continue
+            (x_low, y_low), (x_high, y_high) = line[-2:]
+            slope = math.log(y_high / y_low) / math.log(x_high / x_low)
+            ax.plot(*zip(*line, strict=True), color=colour, marker=marker, label=f"{name} (last slope {slope:.2f})")
+            told.append(f"{name}: {y_high:.3g} s at {x_high:,} {what}")
+        ax.set_xscale("log")
+        ax.set_yscale("log")
+        ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        ax.yaxis.set_minor_formatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "25" else "")
+        ax.set_xlabel(f"number of {what} (log scale)")
+        ax.set_ylabel("seconds of the whole job (log scale)")
+        ax.set_title(f"{fixed:,} {other}")
+        made.legend(loc="outside lower center", ncols=1)
     save(Drawing(made, "", "; ".join(told)), path.parent, path.stem)
 
 
