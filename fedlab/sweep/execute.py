@@ -16,7 +16,7 @@ from typing import Any
 
 from fedlab.files import plain, sha256_file
 from fedlab.sweep.kernels import COLD, KERNEL, KernelPlace, kernel_environment
-from fedlab.sweep.keys import source_hash
+from fedlab.sweep.keys import notebook_hashes
 from fedlab.sweep.store import NOTEBOOK_FILE, RunStore
 
 LOG_FILE = "kernel.log"
@@ -121,8 +121,9 @@ def _check_unchanged(job: Job) -> None:
     for file, known in job.files.items():
         if not Path(file).is_file() or sha256_file(file) != known:
             raise RuntimeError(f"{file} was changed while the run was executing; start the sweep again")
-    known = job.info.get("key_parts", {}).get("source")
-    if known and known != source_hash(job.notebook, tuple(job.info.get("modules", ()))):
+    known = job.info.get("key_parts", {})
+    now = notebook_hashes(job.notebook, tuple(job.info.get("modules", ()))) if known else {}
+    if any(known.get(part) != of_now for part, of_now in now.items()):
         raise RuntimeError("the package or the notebook was changed while the run was executing; start again")
 
 

@@ -76,7 +76,7 @@ def make_run(
     hashed: dict[str, Any] | None = None,
     modules: tuple[str, ...] = (),
     files: dict[str, str] | None = None,
-    hashes: dict[str, str] | None = None,
+    hashes: dict[str, Any] | None = None,
 ) -> Run:
     """Build a run and its key.
 
@@ -95,7 +95,7 @@ def make_run(
     hashed : dict, optional
         The parameters as the key sees them, where that differs: without paths whose content ``outside`` has.
     modules : tuple of str, optional
-        Modules of the package that it finds by name (see `source_hash`).
+        Modules of the package that it finds by name (see `source_hashes`).
     files : dict of str to str, optional
         See `Run`.
     hashes : dict of str to str, optional

@@ -29,6 +29,8 @@ LIBRARIES = (
     "scipy",
     "skops",
 )
+# Hex digits of the hash of one module or cell: enough to tell versions of it apart.
+SHORT = 20
 
 
 def run_key(parts: dict[str, Any]) -> str:
@@ -78,14 +80,18 @@ def notebook_parameters(notebook: Path) -> set[str]:
     raise FedlabError(f"{notebook} has no cell tagged 'parameters'; tag the one that sets its defaults")
 
 
-def notebook_hashes(notebook: Path, modules: tuple[str, ...] = ()) -> dict[str, str]:
-    """Return the two parts of a key that come from a notebook: its ``code``, and the ``source`` behind it."""
-    code = sha256_text(canonical_json(code_cells(notebook)))
-    return {"code": code, "source": source_hash(notebook, modules)}
+def notebook_hashes(notebook: Path, modules: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Return the two parts of a key that come from a notebook: its ``code``, and the ``source`` behind it.
+
+    Each is in pieces, so that `fedlab why` can name the one that changed: a hash per code cell, in order, and a hash
+    per module.
+    """
+    code = [sha256_text(source)[:SHORT] for source in code_cells(notebook)]
+    return {"code": code, "source": source_hashes(notebook, modules)}
 
 
-def source_hash(notebook: Path, modules: tuple[str, ...] = ()) -> str:
-    """Return a hash of the package's modules that a notebook's results depend on.
+def source_hashes(notebook: Path, modules: tuple[str, ...] = ()) -> dict[str, str]:
+    """Return a hash of each of the package's modules that a notebook's results depend on.
 
     Parameters
     ----------
@@ -97,12 +103,13 @@ def source_hash(notebook: Path, modules: tuple[str, ...] = ()) -> str:
 
     Returns
     -------
-    str
+    dict of str to str
+        By the module's path within the package, with slashes.
     """
     names = set(modules)
     for source in code_cells(notebook):
         names |= _imported(_plain_python(source), "")
-    return sha256_text(canonical_json({str(file.relative_to(PACKAGE)): sha256_file(file) for file in closure(names)}))
+    return {file.relative_to(PACKAGE).as_posix(): sha256_file(file)[:SHORT] for file in sorted(closure(names))}
 
 
 def _plain_python(source: str) -> str:
