@@ -10,7 +10,8 @@ import click
 
 import fedlab
 from fedlab.errors import FedlabError
-from fedlab.sweep.command import sweep as sweep_command
+from fedlab.sweep import command as sweeping
+from fedlab.sweep import look_command as looking
 from fedlab.warm.command import warm as warm_command
 
 
@@ -121,7 +122,9 @@ def list_names(kind: str | None) -> None:
             click.echo(f"{title}: {', '.join(registry)}")
 
 
-main.add_command(sweep_command)
+for command in (sweeping.sweep, sweeping.retry, looking.why, looking.status, looking.list_runs, looking.remove_runs):
+    main.add_command(command)
+main.add_command(looking.verify)
 main.add_command(warm_command)
 
 if __name__ == "__main__":

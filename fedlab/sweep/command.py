@@ -1,12 +1,11 @@
-"""`fedlab sweep`: a params file run from the command line."""
+"""`fedlab sweep` and `fedlab retry`: a params file run from the command line."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -14,71 +13,153 @@ import fedlab
 from fedlab.errors import FedlabError, unknown_name
 
 if TYPE_CHECKING:
-    from fedlab.sweep.execute import Outcome
-    from fedlab.sweep.graph import Plan
-    from fedlab.sweep.runner import Progress, Watcher
+    from fedlab.sweep.estimate import Estimate
+    from fedlab.sweep.graph import Plan, Run
+    from fedlab.sweep.runner import Progress
 
 PACKAGE = Path(fedlab.__file__).parent
 
 
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def results_option(function: F) -> F:
+    """Add the option that says where the folders of sweeps are."""
+    kind = click.Path(file_okay=False, path_type=Path)
+    text = "Where the folders of sweeps are."
+    return click.option("--results", type=kind, default=Path("results"), show_default=True, help=text)(function)
+
+
+def notebooks_option(function: F) -> F:
+    """Add the option that says which notebooks are run."""
+    kind = click.Path(exists=True, file_okay=False, path_type=Path)
+    text = "Your own copy of the pipeline's notebooks; by default ./notebooks, else those of the package."
+    return click.option("--notebooks", type=kind, help=text)(function)
+
+
+def running_options(function: F) -> F:
+    """Add the options of commands that execute runs."""
+    options = (
+        click.option("--jobs", "-j", type=click.IntRange(min=1), help="Runs at once; by default one per core."),
+        click.option(
+            "--warm/--cold",
+            default=True,
+            help="Fork kernels from one process that has imported the libraries; see docs/warm.md.",
+        ),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
 @click.command()
 @click.argument("params")
-@click.option("--jobs", "-j", type=click.IntRange(min=1), help="Runs at once; by default one per core.")
-@click.option(
-    "--results",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("results"),
-    show_default=True,
-    help="Where the folder of the sweep is made.",
-)
-@click.option(
-    "--notebooks",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Your own copy of the pipeline's notebooks; by default ./notebooks, else those of the package.",
-)
+@running_options
+@results_option
+@notebooks_option
 @click.option("--dry-run", is_flag=True, help="Print the runs and which are cached; execute nothing.")
+@click.option("--explain", is_flag=True, help="Print why runs are to be run, a line per reason; execute nothing.")
 @click.option("--figures/--no-figures", default=True, help="Draw the figures and the report at the end.")
-@click.option(
-    "--warm/--cold",
-    default=True,
-    help="Fork kernels from one process that has imported the libraries; see docs/warm.md.",
-)
 def sweep(
-    params: str, jobs: int | None, results: Path, notebooks: Path | None, dry_run: bool, figures: bool, warm: bool
+    params: str,
+    jobs: int | None,
+    warm: bool,
+    results: Path,
+    notebooks: Path | None,
+    dry_run: bool,
+    explain: bool,
+    figures: bool,
 ) -> None:
     """Run a params file: PARAMS is a YAML file, or the name of one that comes with fedlab (quick).
 
     Only what is missing runs. A failed run does not stop the others: the exit status is 1, and a table says where
     the notebook with its traceback lies.
     """
-    from fedlab.sweep.collect import RESULTS, TIMINGS, collect
-    from fedlab.sweep.graph import plan as make_plan
-    from fedlab.sweep.kernels import Kernels
-    from fedlab.sweep.params import read_sweep
-    from fedlab.sweep.report import FIGURES, REPORT, draw_figures, withdraw
-    from fedlab.sweep.runner import run_plan
+    from fedlab.sweep.stored import read_plan
 
     path = find_params(params)
-    # A user's own rule or model is a module beside the params file or in this folder, here as in the kernels.
-    sys.path += [folder for folder in (str(path.resolve().parent), str(Path.cwd())) if folder not in sys.path]
-    asked = read_sweep(path)
-    folder = results / asked.name
     place = notebooks or find_notebooks()
-    try:
-        plan = make_plan(asked, place)
-    except FedlabError as error:
-        raise FedlabError(f"{path}: {error}") from None
-    if dry_run:
-        _print_plan(plan, folder)
+    plan = read_plan(path, place)
+    folder = results / plan.sweep.name
+    if explain or dry_run:
+        _print_plan(plan, folder, explain)
         return
+    if _run(plan, plan, path, folder, place, jobs, warm, figures):
+        raise SystemExit(1)
+
+
+@click.command()
+@click.argument("sweep")
+@running_options
+@results_option
+@click.option("--figures/--no-figures", default=True, help="Draw the figures and the report at the end.")
+def retry(sweep: str, jobs: int | None, warm: bool, results: Path, figures: bool) -> None:
+    """Run again what failed in SWEEP (its name or its folder), and what could not be tried for want of it.
+
+    Nothing else is run, whatever else is missing or stale. The table of what failed is printed first.
+    """
+    from fedlab.sweep.failures import failure_lines, failures
+    from fedlab.sweep.graph import Plan
+    from fedlab.sweep.store import RunStore
+    from fedlab.sweep.stored import current_plans, every_run, remembered, sweep_folder
+
+    folder = sweep_folder(sweep, results)
+    store = RunStore(folder)
+    found = failures(store)
+    if not found:
+        click.echo(f"{folder}: no run has failed")
+        return
+    click.echo("\n".join(failure_lines(found)))
+    plans = current_plans(folder)
+    wanted = every_run(plans)
+    stale = [run for run in found if run.stage != "figures" and (run.stage, run.key) not in wanted]
+    for run in stale:
+        store.forget_failure(run.stage, run.key)
+    if stale:
+        click.echo(f"{len(stale)} of them are not wanted any more as they were: forgotten; fedlab sweep runs what is")
+    lost = {run.key for run in found if run not in stale}
+    failed = 0
+    for plan, entry in zip(plans, remembered(folder), strict=True):
+        votes = tuple(vote for vote in plan.votes if lost & {run.key for run in _behind(vote)})
+        if votes or any(run.stage == "figures" for run in found):
+            part = Plan(plan.sweep, votes)
+            failed += _run(part, plan, Path(entry["params"]), folder, Path(entry["notebooks"]), jobs, warm, figures)
+    if failed:
+        raise SystemExit(1)
+
+
+def _behind(run: Run) -> Iterator[Run]:
+    """Yield a run and all that it rests on."""
+    yield run
+    for source in run.inputs.values():
+        yield from _behind(source)
+
+
+def _run(
+    part: Plan, whole: Plan, params: Path, folder: Path, notebooks: Path, jobs: int | None, warm: bool, figures: bool
+) -> int:
+    """Execute a plan or a part of it, collect the results of the whole, and say where they are; count failures."""
+    from fedlab.sweep.collect import RESULTS, TIMINGS, collect
+    from fedlab.sweep.failures import failure_lines, note_failure
+    from fedlab.sweep.kernels import Kernels
+    from fedlab.sweep.report import FIGURES, REPORT, draw_figures, withdraw
+    from fedlab.sweep.runner import run_plan
+    from fedlab.sweep.status import Reporter
+    from fedlab.sweep.store import RunStore
+    from fedlab.sweep.stored import remember
+
+    asked = whole.sweep
     try:
-        with Kernels(warm) as kernels:
-            with _progress_bar(asked.name) as watch:
-                progress = run_plan(plan, folder, jobs, watch, kernels)
+        with Reporter(folder, params) as reporter, Kernels(warm) as kernels:
+            remember(folder, params, notebooks)
+            with _progress_bar(asked.name) as show:
+                progress = run_plan(part, folder, jobs, lambda now: show(now, reporter.watch(now)), kernels)
             failures = list(progress.outcomes)
-            table, _ = collect(plan, folder)
+            table, _ = collect(whole, folder)
             withdraw(folder)
-            failed = draw_figures(asked, folder, place, kernels) if figures and len(table) else None
+            failed = draw_figures(asked, folder, notebooks, kernels) if figures and len(table) else None
+            if failed:
+                note_failure(RunStore(folder), failed)
     except KeyboardInterrupt:
         click.echo("\nstopped; finished runs are kept: the same command goes on from here")
         raise SystemExit(130) from None
@@ -88,14 +169,14 @@ def sweep(
     drawn = bool(figures and len(table) and failed is None)
     if progress.cold:
         click.echo(f"kernels  {progress.cold} cold, with the same results: {progress.why_cold}")
-    _print_failures(failures, progress.skipped)
+    if failures:
+        click.echo("\n".join(["", *failure_lines(failures, progress.skipped), ""]))
     click.echo(f"results  {folder / RESULTS}  ({len(table)} of {len(asked.cells)} cells)")
     click.echo(f"seconds  {folder / TIMINGS}")
     if drawn:
         click.echo(f"figures  {folder / FIGURES}/")
         click.echo(f"report   {folder / REPORT}")
-    if failures:
-        raise SystemExit(1)
+    return len(failures)
 
 
 def find_params(name: str) -> Path:
@@ -128,58 +209,48 @@ def _bundled(name: str) -> Path:
     return inside if inside.is_dir() else PACKAGE.parent / name
 
 
-def _shown(parameters: dict[str, Any]) -> str:
-    """Return a run's parameters for people, without those that are not set."""
-    return ", ".join(f"{name}={value}" for name, value in parameters.items() if value not in (None, {}))
-
-
-def _print_plan(plan: Plan, folder: Path) -> None:
+def _print_plan(plan: Plan, folder: Path, explain: bool) -> None:
+    """Print what is cached and what is to run: each run, or a line per reason."""
+    from fedlab.sweep.changes import planned_node
     from fedlab.sweep.store import RunStore
+    from fedlab.sweep.stored import shown
+    from fedlab.sweep.why import Stock, grouped
 
     store = RunStore(folder)
     runs = [run for of_stage in plan.runs.values() for run in of_stage]
-    cached = 0
-    for run in runs:
-        held = store.holds(run.stage, run.key)
-        cached += held
-        click.echo(f"{'cached' if held else 'to run':7} {run.stage:9} {run.key}  {_shown(run.parameters)}")
-    total = len(runs)
-    click.echo(f"{len(plan.sweep.cells)} cells, {total} runs: {cached} cached, {total - cached} to run")
-
-
-def _print_failures(failures: list[Outcome], skipped: int) -> None:
-    if not failures:
-        return
-    click.echo(f"\n{len(failures)} failed" + (f", {skipped} not tried since they need a failed one" if skipped else ""))
-    for outcome in failures:
-        click.echo(
-            f"  {outcome.stage} ({_shown(outcome.parameters)})\n    {outcome.error}\n    traceback: {outcome.notebook}"
-        )
-    click.echo("")
+    held = [store.holds(run.stage, run.key) for run in runs]
+    for run, there in zip(runs, held, strict=True) if not explain else ():
+        click.echo(f"{'cached' if there else 'to run':7} {run.stage:9} {run.key}  {shown(run.parameters)}")
+    click.echo(f"{len(plan.sweep.cells)} cells, {len(runs)} runs: {sum(held)} cached, {len(runs) - sum(held)} to run")
+    if explain:
+        stock = Stock(folder, (run.key for run in runs))
+        for line in grouped(stock.why(planned_node(run)) for run in runs):
+            click.echo(f"  {line}")
 
 
 @contextmanager
-def _progress_bar(name: str) -> Iterator[Watcher]:
-    """Show how many runs are done, cached, failed and left; a line at times where there is no terminal."""
+def _progress_bar(name: str) -> Iterator[Callable[[Progress, Estimate], None]]:
+    """Show how many runs are done, cached, failed and left, and how long they may take; lines without a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bar
 
-    def counts(progress: Progress) -> str:
-        skipped = f", {progress.skipped} skipped" if progress.skipped else ""
-        return (
-            f"{progress.done} done, {progress.cached} cached, {progress.failed} failed{skipped}, {progress.left} left"
+    from fedlab.sweep.status import counts_text
+
+    def text(progress: Progress, estimate: Estimate) -> str:
+        return counts_text(vars(progress) | {"left": progress.left}) + (
+            f", time left {estimate.short()}" if progress.left else ""
         )
 
     console = Console()
     if not console.is_terminal:
         shown = [-1]
 
-        def watch_lines(progress: Progress) -> None:
+        def watch_lines(progress: Progress, estimate: Estimate) -> None:
             tenth = 10 * (progress.total - progress.left) // max(progress.total, 1)
             if tenth != shown[0] or not progress.left:
                 shown[0] = tenth
-                print(f"{name}: {counts(progress)}", flush=True)
+                print(f"{name}: {text(progress, estimate)}", flush=True)
 
         yield watch_lines
         return
@@ -187,8 +258,8 @@ def _progress_bar(name: str) -> Iterator[Watcher]:
     with Bar(*columns, console=console) as bar:
         task = bar.add_task(name, total=None, counts="")
 
-        def watch(progress: Progress) -> None:
+        def watch(progress: Progress, estimate: Estimate) -> None:
             finished = progress.total - progress.left
-            bar.update(task, total=progress.total, completed=finished, counts=counts(progress))
+            bar.update(task, total=progress.total, completed=finished, counts=text(progress, estimate))
 
         yield watch

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fedlab.sweep.execute import Job, Outcome, execute
+from fedlab.sweep.failures import note_failure
 from fedlab.sweep.graph import STAGES, Plan, Run
 from fedlab.sweep.kernels import COLD, KernelPlace, Kernels
 from fedlab.sweep.store import RunStore
@@ -30,6 +31,12 @@ class Progress:
         Runs whose kernel was cold though a warm one was wanted.
     why_cold : str
         Why the first of them was.
+    jobs : int
+        How many runs at once.
+    waiting : dict of str to int
+        Runs of each stage still to execute, as far as is known before its turn.
+    seconds : dict of str to list of float
+        What each run executed now took, by stage.
     """
 
     total: int = 0
@@ -40,6 +47,9 @@ class Progress:
     outcomes: list[Outcome] = field(default_factory=list)
     cold: int = 0
     why_cold: str = ""
+    jobs: int = 1
+    waiting: dict[str, int] = field(default_factory=dict)
+    seconds: dict[str, list[float]] = field(default_factory=dict)
 
     @property
     def left(self) -> int:
@@ -77,7 +87,9 @@ def run_plan(
     store = RunStore(folder)
     store.sweep_out()
     stages = plan.runs
-    progress = Progress(total=sum(len(runs) for runs in stages.values()))
+    progress = Progress(total=sum(len(runs) for runs in stages.values()), jobs=jobs or available_cores())
+    for stage, runs in stages.items():
+        progress.waiting[stage] = sum(not store.path(stage, run.key).exists() for run in runs)
     lost: set[str] = set()
     for stage in STAGES:
         wanted = []
@@ -89,18 +101,22 @@ def run_plan(
                 lost.add(run.key)
             else:
                 wanted.append(run)
+        progress.waiting[stage] = len(wanted)
         watch(progress)
         place = kernels.place() if kernels and wanted else COLD
         for outcome in run_jobs([make_job(run, folder, plan.sweep.folder, place) for run in wanted], jobs):
             why_cold = outcome.why_cold or (kernels.why_cold if kernels else "")
             progress.cold += bool(why_cold)
             progress.why_cold = progress.why_cold or why_cold
+            progress.waiting[stage] -= 1
             if outcome.error:
                 progress.failed += 1
                 progress.outcomes.append(outcome)
+                note_failure(store, outcome)
                 lost.add(outcome.key)
             else:
                 progress.done += 1
+                progress.seconds.setdefault(stage, []).append(outcome.seconds)
             watch(progress)
     if not progress.failed:
         store.forget_failures()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -55,7 +56,7 @@ class RunStore:
     @contextmanager
     def workplace(self, stage: str, key: str) -> Iterator[Path]:
         """Give a fresh folder for one run to work in; whatever is left in it at the end is removed."""
-        name = f"{stage}-{key}-{uuid.uuid4().hex[:8]}"
+        name = f"{stage}-{key}-{int(time.time()):x}-{uuid.uuid4().hex[:8]}"
         unlocked = self._scratch / f".{name}"
         unlocked.mkdir(parents=True)
         handle = _lock(unlocked)
@@ -101,12 +102,30 @@ class RunStore:
 
     def forget_failure(self, stage: str, key: str) -> None:
         """Remove what an earlier failure of a run left."""
-        for suffix in (".ipynb", ".txt"):
+        for suffix in (".ipynb", ".txt", ".json"):
             (self.failed / f"{stage}-{key}{suffix}").unlink(missing_ok=True)
 
     def forget_failures(self) -> None:
         """Remove what all earlier failures left: for a sweep that has none."""
         shutil.rmtree(self.failed, ignore_errors=True)
+
+    def remove(self, stage: str, key: str) -> None:
+        """Remove a published run: it goes in one rename, and only then its files."""
+        self._scratch.mkdir(parents=True, exist_ok=True)
+        gone = self._scratch / f"removed-{uuid.uuid4().hex}"
+        self.path(stage, key).rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
+
+    def workplaces(self) -> list[Path]:
+        """Return the workplaces of runs that living processes are executing; the name holds when each began."""
+        found = []
+        for folder in self._scratch.glob("[!.]*-*-*-*"):
+            handle = _lock(folder)
+            if handle is None:
+                found.append(folder)
+            else:
+                os.close(handle)
+        return found
 
     def sweep_out(self) -> None:
         """Remove the workplaces of processes that are gone: what a killed sweep left behind."""
