@@ -54,6 +54,31 @@ class Change:
         return [indent + self.text, *(line for change in self.inner for line in change.lines(indent + "  "))]
 
 
+def settings(node: Node) -> dict[str, Any]:
+    """Return the parameters that tell a run from others: its own, and those of the runs behind it by their names.
+
+    Not what only the centralised reference behind it was made with.
+    """
+    found: dict[str, Any] = {}
+    for name in sorted(node.lineage, key=lambda name: name.count(".")):
+        if not name.startswith("central."):
+            found.setdefault(name.rpartition(".")[2], node.lineage[name])
+    return found
+
+
+def varying_settings(nodes: Iterable[Node]) -> dict[str, dict[str, Any]]:
+    """Return, by key, the settings of runs that vary among those of the same stage."""
+    known = {node.key: (node.stage, settings(node)) for node in nodes}
+    values: dict[tuple[str, str], set[str]] = {}
+    for stage, found in known.values():
+        for name, value in found.items():
+            values.setdefault((stage, name), set()).add(canonical_json(value))
+    return {
+        key: {name: value for name, value in found.items() if len(values[stage, name]) > 1}
+        for key, (stage, found) in known.items()
+    }
+
+
 def nodes_of(runs: Iterable[Stored]) -> dict[str, Node]:
     """Return stored runs as nodes, by key."""
     by_key = {run.key: run for run in runs}

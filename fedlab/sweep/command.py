@@ -150,7 +150,7 @@ def _run(
 
     asked = whole.sweep
     try:
-        with Reporter(folder, params) as reporter, Kernels(warm) as kernels:
+        with Reporter(folder, params, part) as reporter, Kernels(warm) as kernels:
             remember(folder, params, notebooks)
             with _progress_bar(asked.name) as show:
                 progress = run_plan(part, folder, jobs, lambda now: show(now, reporter.watch(now)), kernels)

@@ -81,6 +81,6 @@ def estimate(progress: Progress, earlier: dict[str, list[float]]) -> Estimate:
         seconds += waiting * mean / min(progress.jobs, waiting)
         basis.append(f"{waiting} {stage} as the {len(known)} {'done' if now else 'of before'}, {time_text(mean)} each")
     if not basis:
-        return Estimate(None, "", " and ".join(unknown))
+        return Estimate(None, "", " or ".join(unknown))
     at_once = f"{progress.jobs} at once" if progress.jobs > 1 else "one at a time"
-    return Estimate(seconds, f"{', '.join(basis)}, {at_once}", " and ".join(unknown))
+    return Estimate(seconds, f"{', '.join(basis)}, {at_once}", " or ".join(unknown))

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fedlab.errors import FedlabError
-from fedlab.files import canonical_json
-from fedlab.sweep.changes import nodes_of, value_text
+from fedlab.sweep.changes import nodes_of, value_text, varying_settings
 from fedlab.sweep.graph import Plan
 from fedlab.sweep.report import figures_run
 from fedlab.sweep.status import in_use
@@ -41,25 +40,8 @@ def rows(folder: Path, wanted: set[str] | None) -> list[Row]:
     """Return the runs of a folder, each with the parameters that vary among those of its stage."""
     runs = stored_runs(folder)
     nodes = nodes_of(runs)
-    values: dict[tuple[str, str], set[str]] = {}
-    for run in runs:
-        for name, value in _settings(nodes[run.key].lineage).items():
-            values.setdefault((run.stage, name), set()).add(canonical_json(value))
-    varying = {place for place, found in values.items() if len(found) > 1}
-    found = []
-    for run in runs:
-        own = {n: v for n, v in _settings(nodes[run.key].lineage).items() if (run.stage, n) in varying}
-        found.append(Row(run, own, None if wanted is None else run.name in wanted))
-    return found
-
-
-def _settings(lineage: dict[str, Any]) -> dict[str, Any]:
-    """Return what tells runs apart: not what only the centralised reference behind them was made with."""
-    short: dict[str, Any] = {}
-    for name in sorted(lineage, key=lambda name: name.count(".")):
-        if not name.startswith("central."):
-            short.setdefault(name.rpartition(".")[2], lineage[name])
-    return short
+    varying = varying_settings(nodes[run.key] for run in runs)
+    return [Row(run, varying[run.key], None if wanted is None else run.name in wanted) for run in runs]
 
 
 def run_lines(table: list[Row], now: float | None = None) -> list[str]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from fedlab.sweep.changes import planned_node, settings
 from fedlab.sweep.execute import Job, Outcome, execute
 from fedlab.sweep.failures import note_failure
 from fedlab.sweep.graph import STAGES, Plan, Run
@@ -110,6 +111,8 @@ def run_plan(
             progress.why_cold = progress.why_cold or why_cold
             progress.waiting[stage] -= 1
             if outcome.error:
+                failed = next(run for run in wanted if run.key == outcome.key)
+                outcome = replace(outcome, parameters=settings(planned_node(failed)))
                 progress.failed += 1
                 progress.outcomes.append(outcome)
                 note_failure(store, outcome)

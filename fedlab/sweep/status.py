@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import platform
 import subprocess
@@ -17,12 +16,15 @@ from typing import Any
 
 from fedlab.errors import FedlabError
 from fedlab.files import read_json, write_json
+from fedlab.sweep.changes import planned_node, varying_settings
 from fedlab.sweep.estimate import Estimate, estimate
+from fedlab.sweep.graph import Plan
 from fedlab.sweep.runner import Progress
-from fedlab.sweep.store import NOTEBOOK_FILE, RunStore
+from fedlab.sweep.store import RunStore
 from fedlab.sweep.stored import stored_runs
 
 PLACE = "progress"
+RUNS = ".runs"
 LOCK = ".in_use"
 _RATE = 1.0  # seconds between two writes of the file, at the least
 _HEARTBEAT = 10.0  # seconds after which it is written though nothing changed
@@ -38,11 +40,14 @@ class Reporter:
         The sweep's folder.
     params : Path
         Its params file, for people.
+    plan : Plan, optional
+        Its runs: which parameters vary among them is written too, for the list of those that run.
     """
 
-    def __init__(self, folder: Path, params: Path) -> None:
-        self._folder = folder
-        self._path = folder / PLACE / f"{platform.node() or 'here'}-{os.getpid()}.json"
+    def __init__(self, folder: Path, params: Path, plan: Plan | None = None) -> None:
+        self._folder = folder.resolve()  # a run in this very process changes its folder
+        self._plan = plan
+        self._path = self._folder / PLACE / f"{platform.node() or 'here'}-{os.getpid()}.json"
         self._fixed = {"params": str(params), "host": platform.node(), "pid": os.getpid(), "began": time.time()}
         self._fixed["process"] = process_mark(os.getpid())
         self._progress: Progress | None = None
@@ -72,6 +77,7 @@ class Reporter:
         return self._earlier
 
     def _report(self) -> None:
+        self._write_runs()
         while not self._ended.is_set():
             self._changed.wait(_HEARTBEAT)
             self._changed.clear()
@@ -83,11 +89,20 @@ class Reporter:
         with contextlib.suppress(OSError):
             write_json(self._path, self._fixed | self._counts | {"state": state, "written": time.time()})
 
+    def _write_runs(self) -> None:
+        """Write what tells the runs apart, once; nothing where all are stored already."""
+        runs = [run for found in self._plan.runs.values() for run in found] if self._plan else []
+        if all(RunStore(self._folder).path(run.stage, run.key).exists() for run in runs):
+            return
+        with contextlib.suppress(OSError):
+            write_json(self._path.with_suffix(RUNS), varying_settings(map(planned_node, runs)))
+
     def __enter__(self) -> Reporter:
         self._lock.enter_context(in_use(self._folder))
         for entry in read_progress(self._folder):
             if not entry.lives:
                 entry.path.unlink(missing_ok=True)
+                entry.path.with_suffix(RUNS).unlink(missing_ok=True)
         self._write("running")
         self._thread.start()
         return self
@@ -197,27 +212,15 @@ class Running:
 
 def running_now(folder: Path) -> list[Running]:
     """Return the runs that live processes are executing in a sweep's folder, the longest first."""
+    known: dict[str, dict[str, Any]] = {}
+    for path in (folder / PLACE).glob(f"*{RUNS}"):
+        with contextlib.suppress(OSError, ValueError):
+            known |= read_json(path)
     found = []
     for workplace in RunStore(folder).workplaces():
         stage, key, began, _ = workplace.name.split("-")
-        seconds = max(time.time() - int(began, 16), 0.0)
-        found.append(Running(stage, key, seconds, _parameters(workplace)))
+        found.append(Running(stage, key, max(time.time() - int(began, 16), 0.0), known.get(key, {})))
     return sorted(found, key=lambda run: (-run.seconds, run.stage, run.key))
-
-
-def _parameters(workplace: Path) -> dict[str, Any]:
-    """Return the parameters of a run under way: papermill writes them when the kernel is there."""
-    try:
-        notebook = json.loads((workplace / NOTEBOOK_FILE).read_text(encoding="utf-8"))
-        given = dict(notebook["metadata"]["papermill"]["parameters"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
-    # Folders of inputs are no parameters of the sweep.
-    return {name: value for name, value in given.items() if name != "out_dir" and not _is_folder(value)}
-
-
-def _is_folder(value: Any) -> bool:
-    return isinstance(value, str) and Path(value).is_absolute() and Path(value).is_dir()
 
 
 def status_lines(folder: Path, now: Callable[[], float] = time.time) -> list[str]:
@@ -238,6 +241,8 @@ def status_lines(folder: Path, now: Callable[[], float] = time.time) -> list[str
         if entry.lives and content.get("left"):
             passed = now() - float(content["changed"])
             lines.append(f"  left     {Estimate.from_dict(content).text(passed)}")
+        elif entry.lives and "left" in content:
+            lines.append("  left     collecting the results and drawing the figures; how long that takes is unknown")
     for run in running_now(folder):
         parameters = f"  {shown(run.parameters)}" if run.parameters else ""
         lines.append(f"  running  {time_text(run.seconds):>8}  {run.stage}/{run.key}{parameters}")
