@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from fedlab.errors import FedlabError
-from fedlab.sweep.changes import nodes_of, value_text, varying_settings
+from fedlab.sweep.changes import nodes_of, varying_settings
 from fedlab.sweep.graph import Plan
 from fedlab.sweep.report import figures_run
 from fedlab.sweep.status import in_use
 from fedlab.sweep.store import RunStore
-from fedlab.sweep.stored import Stored, every_run, find_run, size_text, stored_runs, time_text
+from fedlab.sweep.stored import Stored, every_run, find_run, shown, size_text, stored_runs, time_text
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def run_lines(table: list[Row], now: float | None = None) -> list[str]:
     cells = [("run", "seconds", "size", "age", "wanted", "parameters that vary")]
     for row in table:
         wanted = {None: "?", True: "yes", False: "no"}[row.wanted]
-        varying = ", ".join(f"{name}={value_text(value)}" for name, value in row.varying.items())
+        varying = shown(row.varying)
         age = time_text(now - row.run.made)
         seconds = f"{row.run.info.get('seconds', 0):.1f}"
         cells.append((row.run.name, seconds, size_text(row.run.bytes), age, wanted, varying))

@@ -17,6 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from fedlab.errors import FedlabError, unknown_name
 from fedlab.files import canonical_json, from_json_text, plain
 from fedlab.registry import is_import_path
+from fedlab.sweep.spelling import as_declared, as_floats
 
 
 def _number(value: Any) -> Any:
@@ -255,7 +256,11 @@ def _expand(block: dict[str, Any]) -> list[Cell]:
     known = _known_keys()
     problems = [f"{key} belongs at the top of the file, not in a block" for key in block if key in _TOP]
     problems += [str(unknown_name("key", key, known | _TOP)) for key in block if key not in known | _TOP]
-    problems += [f"{key} is an empty list; give at least one value" for key, value in block.items() if value == []]
+    problems += [
+        f"{key} is an empty list; give at least one value"
+        for key, value in block.items()
+        if isinstance(value, list) and not value
+    ]
     if problems:
         raise FedlabError("\n  ".join(problems))
     axes = [[(key, value) for value in _values(key, given)] for key, given in block.items()]
@@ -380,21 +385,29 @@ def _one_form(value: Any, what: str) -> Any:
 
 def _one_quality(value: Any) -> Any:
     """Bring the spellings of ``quality`` into one: a list of one mapping is the mapping."""
-    value = _checked_value("quality", from_json_text(value))
+    value = as_floats(_checked_value("quality", from_json_text(value)))
     return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
 def _without_defaults(cell: Cell) -> dict[str, Any]:
     """Return a cell's options in one form: the scheme's with all defaults filled in, the rule's without them."""
-    from fedlab.partition import check_options
-    from fedlab.voting import rule_options
+    from fedlab.partition import SCHEMES, check_options
+    from fedlab.records import COHORTS
+    from fedlab.voting.registry import find_rule
 
     scheme = {
         name: value for name, value in check_options(cell.scheme, cell.scheme_options).items() if value is not None
     }
-    defaults = rule_options(cell.rule)
-    rule = {name: value for name, value in cell.rule_options.items() if name not in defaults or defaults[name] != value}
-    return {"scheme_options": plain(scheme), "rule_options": rule}
+    entry = find_rule(cell.rule)
+    rule = {
+        name: value
+        for name, value in as_declared(entry.function, cell.rule_options).items()
+        if name not in entry.options or entry.options[name] != value
+    }
+    found = {"scheme_options": as_declared(SCHEMES.get(cell.scheme), plain(scheme)), "rule_options": rule}
+    if isinstance(cell.data, dict) and "name" in cell.data and "path" not in cell.data:
+        found["data"] = as_declared(COHORTS.get(cell.data["name"]), cell.data)
+    return found
 
 
 def _sentence(item: Any) -> str:
