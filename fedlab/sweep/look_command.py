@@ -256,11 +256,13 @@ def verify(
 
     with in_use(folder), Kernels(warm) as kernels:
         verdict = check(folder, stored, [(run, places[run.key]) for run in chosen], jobs, kernels, told)
+    for name, source in verdict.skipped.items():
+        click.echo(f"skipped  {name}: {source}, which it reads, is not whole")
     for name, found in verdict.altered.items():
         click.echo("\n  ".join([f"altered  {name}", *found]))
     click.echo(
         f"files    of {len(stored)} runs compared with their hashes: {len(verdict.altered)} runs altered\n"
-        f"again    {len(chosen)} of {len(able)} wanted runs in {time_text(time.monotonic() - start)}: "
+        f"again    {len(verdict.again)} of {len(able)} wanted runs in {time_text(time.monotonic() - start)}: "
         f"{sum(map(bool, verdict.again.values()))} differ"
     )
     if verdict.scratch:

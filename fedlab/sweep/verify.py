@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from fedlab.errors import FedlabError
 from fedlab.files import sha256_file
 from fedlab.seeds import rng
 from fedlab.sweep.compare import differences
@@ -29,18 +28,21 @@ class Verdict:
         By run, the files that are not what the run wrote.
     again : dict of str to list of str
         By run that was run again, what differs; nothing where all is the same.
+    skipped : dict of str to str
+        By run that was not run again, the input that it would read and that is not whole.
     scratch : Path or None
         Where the second results of those that differ lie.
     """
 
     altered: dict[str, list[str]] = field(default_factory=dict)
     again: dict[str, list[str]] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
     scratch: Path | None = None
 
     @property
     def sound(self) -> bool:
-        """Say whether nothing differs."""
-        return not self.altered and not any(self.again.values())
+        """Say whether nothing differs, and all could be compared."""
+        return not self.altered and not self.skipped and not any(self.again.values())
 
 
 def altered_files(run: Stored) -> list[str]:
@@ -93,17 +95,17 @@ def verify(
     Returns
     -------
     Verdict
-
-    Raises
-    ------
-    FedlabError
-        If a run that should be run again rests on one that is not stored.
     """
     verdict = Verdict({run.name: found for run in stored if (found := altered_files(run))})
+    store = RunStore(folder)
+    for run, _ in runs:
+        broken = [f"{i.stage}/{i.key}" for i in run.inputs.values() if not store.holds(i.stage, i.key)]
+        verdict.skipped |= {f"{run.stage}/{run.key}": broken[0]} if broken else {}
+    runs = [(run, place) for run, place in runs if f"{run.stage}/{run.key}" not in verdict.skipped]
     scratch = Path(tempfile.mkdtemp(prefix="fedlab-verify-"))
     try:
         for name, place, error in _again(folder, runs, scratch, jobs, kernels):
-            was = RunStore(folder).path(*name.split("/"))
+            was = store.path(*name.split("/"))
             found = [f"fails now: {error}"] if error else differences(was, place)
             verdict.again[name] = found
             watch(name, found)
@@ -125,20 +127,14 @@ def _again(
     for run, params_folder in runs:
         own = scratch / f"{run.stage}-{run.key}"
         for source in run.inputs.values():
-            _show(folder, own, source)
+            place = RunStore(own).path(source.stage, source.key)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            # The run's own store sees the stored run that it reads: nothing is copied, and notebooks write elsewhere.
+            held = RunStore(folder).path(source.stage, source.key)
+            place.unlink(missing_ok=True)
+            place.symlink_to(held.resolve(), target_is_directory=True)
         job = make_job(run, own, params_folder)
         made.append(replace(job, kernels=kernels.place()) if kernels else job)
     for outcome in run_jobs(made, jobs):
         own = scratch / f"{outcome.stage}-{outcome.key}"
         yield f"{outcome.stage}/{outcome.key}", RunStore(own).path(outcome.stage, outcome.key), outcome.error
-
-
-def _show(folder: Path, own: Path, source: Run) -> None:
-    """Let a run's own store see a stored run that it reads; nothing is copied, and notebooks write elsewhere."""
-    held = RunStore(folder)
-    if not held.holds(source.stage, source.key):
-        raise FedlabError(f"{source.stage}/{source.key} is not stored whole in {folder}; run the sweep first")
-    place = RunStore(own).path(source.stage, source.key)
-    if not place.exists():
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.symlink_to(held.path(source.stage, source.key).resolve(), target_is_directory=True)

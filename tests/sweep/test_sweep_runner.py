@@ -192,3 +192,16 @@ def test_a_file_that_changes_under_a_running_sweep_is_not_published(stubs, tmp_p
     process = start(tmp_path / "small.yaml", stubs, tmp_path / "results", "--no-figures")
     said = process.communicate(timeout=120)[0]
     assert process.returncode == 1 and "was changed while the run was executing" in said, said
+
+
+@pytest.mark.slow
+def test_a_notebook_that_is_edited_under_its_run_is_not_published(stubs, tmp_path, change):
+    """The key names its cells as they were when the sweep began."""
+    (tmp_path / "small.yaml").write_text("n_shards: 2\n")
+    edited = str(stubs / "3_vote.ipynb")
+    edit = f'text = open({edited!r}).read()\nopen({edited!r}, "w").write(text.replace("changed = 1", "changed = 2"))'
+    change("3_vote.ipynb", f"changed = 1\n{edit}")
+    process = start(tmp_path / "small.yaml", stubs, tmp_path / "results", "--no-figures")
+    said = process.communicate(timeout=120)[0]
+    assert process.returncode == 1 and "the notebook was changed while the run was executing" in said, said
+    assert not (tmp_path / "results" / "small" / "runs" / "vote").exists()
