@@ -36,6 +36,20 @@ class Node:
             found |= {f"{name}.{key}": value for key, value in source.lineage.items()} if source else {}
         return found
 
+    @cached_property
+    def identity(self) -> str:
+        """Stage and lineage as one text: runs that have it in common differ by what they were made from alone."""
+        return canonical_json([self.stage, self.lineage])
+
+    @cached_property
+    def pieces(self) -> frozenset[str]:
+        """All that the key is made of, piece by piece, each as a text that can be compared."""
+        found = []
+        for kind, part in self.parts.items():
+            named = dict(enumerate(part)) if isinstance(part, list) else part if isinstance(part, dict) else {"": part}
+            found += [canonical_json([kind, name, value]) for name, value in named.items()]
+        return frozenset(found)
+
 
 @dataclass(frozen=True)
 class Change:

@@ -238,8 +238,9 @@ def _progress_bar(name: str) -> Iterator[Callable[[Progress, Estimate], None]]:
     from fedlab.sweep.status import counts_text
 
     def text(progress: Progress, estimate: Estimate) -> str:
+        waits = progress.left and any(progress.waiting.values())
         return counts_text(vars(progress) | {"left": progress.left}) + (
-            f", time left {estimate.short()}" if progress.left else ""
+            f", time left {estimate.short()}" if waits else ""
         )
 
     console = Console()

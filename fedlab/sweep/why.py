@@ -75,7 +75,7 @@ class Stock:
         self._by_lineage: dict[str, list[Node]] = {}
         self._holding: dict[str, list[str]] = {}
         for node in self.nodes.values():
-            self._by_lineage.setdefault(_lineage_text(node), []).append(node)
+            self._by_lineage.setdefault(node.identity, []).append(node)
             for item in _items(node):
                 self._holding.setdefault(item, []).append(node.key)
         self._stages = {node.stage for node in self.nodes.values()}
@@ -92,25 +92,23 @@ class Stock:
         nearest = self.nearest(run)
         if nearest is None:
             return Why(run, "missing")
-        state = "stale" if _lineage_text(nearest) == _lineage_text(run) else "new"
+        state = "stale" if nearest.identity == run.identity else "new"
         return Why(run, state, nearest, changes(nearest, run))
 
     def nearest(self, run: Node) -> Node | None:
         """Return the stored run of the same stage that is most like another: by parameters first, then all parts."""
-        near = [node for node in self._by_lineage.get(_lineage_text(run), []) if node.key != run.key]
+        near = [node for node in self._by_lineage.get(run.identity, []) if node.key != run.key]
         if not near and run.stage in self._stages:
             equal = Counter(key for item in _items(run) for key in self._holding.get(item, ()) if key != run.key)
             most = max(equal.values(), default=0)
             near = [self.nodes[key] for key, count in equal.items() if count == most]
-        return max(near, key=lambda node: self._likeness(node, run), default=None)
+        if len(near) < 2:
+            return near[0] if near else None
+        return max(near, key=lambda node: self._likeness(node, run))
 
     def _likeness(self, node: Node, run: Node) -> tuple[int, bool, float, str]:
-        equal = _flat(node.parts).items() & _flat(run.parts).items()
+        equal = node.pieces & run.pieces
         return len(equal), node.key in self._old, self._made[node.key], node.key
-
-
-def _lineage_text(node: Node) -> str:
-    return canonical_json([node.stage, node.lineage])
 
 
 def _items(node: Node) -> list[str]:
@@ -118,21 +116,9 @@ def _items(node: Node) -> list[str]:
     return [canonical_json([node.stage, *item]) for item in [("", ""), *node.lineage.items()]]
 
 
-def _flat(parts: dict[str, Any]) -> dict[str, str]:
-    """Return parts by name, each as a text that can be compared."""
-    found: dict[str, str] = {}
-    for kind, part in parts.items():
-        named = dict(enumerate(part)) if isinstance(part, list) else part
-        if isinstance(named, dict):
-            found |= {f"{kind}.{name}": canonical_json(value) for name, value in named.items()}
-        else:
-            found[kind] = canonical_json(part)
-    return found
-
-
 def unwanted_lines(run: Node, wanted: list[Node]) -> list[str]:
     """Say what a plan wants in place of a stored run that it does not want any more."""
-    same = [node for node in wanted if _lineage_text(node) == _lineage_text(run)]
+    same = [node for node in wanted if node.identity == run.identity]
     if same:
         told = changes(run, same[0])
         head = f"stale    {run.name}: {same[0].name} is wanted in its place"
