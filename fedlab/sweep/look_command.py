@@ -197,7 +197,7 @@ def remove_runs(
     if not yes:
         click.confirm(f"Remove these {len(found)} runs?", abort=True)
     remove(found)
-    click.echo(f"removed  {len(found)} runs")
+    click.echo(f"removed  {len(found)} run{'s' if len(found) != 1 else ''}")
 
 
 @click.command()

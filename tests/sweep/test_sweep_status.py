@@ -215,7 +215,7 @@ def test_rm_stale_needs_to_know_all_params_files(stored, small, tmp_path, stubs)
 def test_rm_of_keys_is_exact(stored, tmp_path):
     """A key goes, others stay; an unknown one, or neither keys nor --stale, is refused."""
     runs = sorted(path.name for path in (stored / "runs" / "vote").iterdir())
-    assert "removed  1 runs" in fedlab(tmp_path, "rm", f"vote/{runs[0]}", "--yes")
+    assert "removed  1 run\n" in fedlab(tmp_path, "rm", f"vote/{runs[0]}", "--yes")
     assert sorted(path.name for path in (stored / "runs" / "vote").iterdir()) == runs[1:]
     assert "answers to" in fedlab(tmp_path, "rm", runs[0], "--yes", exit_code=2)
     assert "not both" in fedlab(tmp_path, "rm", "--yes", exit_code=2)
