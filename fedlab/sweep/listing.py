@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from fedlab.errors import FedlabError
+from fedlab.files import sha256_file
 from fedlab.sweep.changes import nodes_of, varying_settings
-from fedlab.sweep.graph import Plan
-from fedlab.sweep.report import figures_run
+from fedlab.sweep.collect import RESULTS
+from fedlab.sweep.graph import Plan, Run, make_run
+from fedlab.sweep.params import Sweep
 from fedlab.sweep.status import in_use
 from fedlab.sweep.store import RunStore
 from fedlab.sweep.stored import Stored, every_run, find_run, shown, size_text, stored_runs, time_text
@@ -34,6 +36,15 @@ def wanted_names(folder: Path, plans: Iterable[tuple[Plan, Path]]) -> set[str]:
         figures = figures_run(plan.sweep, folder, notebooks)
         names |= {f"{figures.stage}/{figures.key}"} if figures else set()
     return names
+
+
+def figures_run(sweep: Sweep, folder: Path, notebooks: Path) -> Run | None:
+    """Return the run that draws a sweep's figures from its `results.csv` as it is; None where there is none yet."""
+    results, notebook = folder.resolve() / RESULTS, notebooks / sweep.figures
+    if not results.is_file() or not notebook.is_file():
+        return None
+    outside = {"results": sha256_file(results)}
+    return make_run("figures", notebook, {"results": str(results)}, outside=outside, hashed={})
 
 
 def rows(folder: Path, wanted: set[str] | None) -> list[Row]:

@@ -226,7 +226,7 @@ def verify(
     The exit status is 1 if anything differs.
     """
     from fedlab.sweep.kernels import Kernels
-    from fedlab.sweep.report import figures_run
+    from fedlab.sweep.listing import figures_run
     from fedlab.sweep.status import in_use
     from fedlab.sweep.stored import every_run, stored_runs, sweep_folder, time_text
     from fedlab.sweep.verify import sample as drawn

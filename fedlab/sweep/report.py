@@ -10,7 +10,7 @@ from fedlab.errors import FedlabError
 from fedlab.files import sha256_file, write_text
 from fedlab.sweep.collect import RESULTS
 from fedlab.sweep.execute import Outcome
-from fedlab.sweep.graph import Run, make_run
+from fedlab.sweep.graph import make_run
 from fedlab.sweep.kernels import COLD, Kernels
 from fedlab.sweep.keys import notebook_parameters
 from fedlab.sweep.params import Sweep
@@ -50,9 +50,9 @@ def draw_figures(sweep: Sweep, folder: Path, notebooks: Path, kernels: Kernels |
     missing = {"results", "out_dir"} - notebook_parameters(notebook)
     if missing:
         raise FedlabError(f"{notebook} has no parameter {', '.join(sorted(missing))}; add it to the parameters cell")
-    run = figures_run(sweep, folder, notebooks)
-    if run is None:
-        raise FedlabError(f"{folder / RESULTS} is missing; run the sweep first")
+    results = folder.resolve() / RESULTS
+    outside = {"results": sha256_file(results)}
+    run = make_run("figures", notebook, {"results": str(results)}, outside=outside, hashed={})
     if not store.holds(run.stage, run.key):
         place = kernels.place() if kernels else COLD
         for outcome in run_jobs([make_job(run, folder, folder, place)], 1):
@@ -60,15 +60,6 @@ def draw_figures(sweep: Sweep, folder: Path, notebooks: Path, kernels: Kernels |
                 return outcome
     _publish(store.path(run.stage, run.key), folder, sweep.title or sweep.name)
     return None
-
-
-def figures_run(sweep: Sweep, folder: Path, notebooks: Path) -> Run | None:
-    """Return the run that draws a sweep's figures from its `results.csv` as it is; None where there is none yet."""
-    results, notebook = folder.resolve() / RESULTS, notebooks / sweep.figures
-    if not results.is_file() or not notebook.is_file():
-        return None
-    outside = {"results": sha256_file(results)}
-    return make_run("figures", notebook, {"results": str(results)}, outside=outside, hashed={})
 
 
 def _publish(run: Path, folder: Path, title: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import re
 import subprocess
 import threading
 import time
@@ -28,6 +29,7 @@ RUNS = ".runs"
 LOCK = ".in_use"
 _RATE = 1.0  # seconds between two writes of the file, at the least
 _HEARTBEAT = 10.0  # seconds after which it is written though nothing changed
+_PLACE = re.compile(r"(\w+)-([0-9a-f]{20})-\w+$")  # stage, key, and chance
 _SILENT = 60.0  # seconds after which a process on another machine, which cannot be asked, is taken for dead
 
 
@@ -54,6 +56,8 @@ class Reporter:
         self._estimate = Estimate()
         self._earlier: dict[str, list[float]] | None = None
         self._counts: dict[str, Any] = {}
+        self._began: dict[str, float] = {}
+        self._last = 0.0
         self._changed = threading.Event()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._report, daemon=True)
@@ -78,16 +82,25 @@ class Reporter:
 
     def _report(self) -> None:
         self._write_runs()
-        while not self._ended.is_set():
-            self._changed.wait(_HEARTBEAT)
-            self._changed.clear()
-            self._write("running")
-            self._ended.wait(_RATE)
+        while not self._ended.wait(_RATE):
+            began = self._seen()
+            late = time.monotonic() - self._last > _HEARTBEAT
+            if self._changed.is_set() or late or began.keys() != self._began.keys():
+                self._changed.clear()
+                self._began = began
+                self._write("running")
+
+    def _seen(self) -> dict[str, float]:
+        """Return the places that runs work in, each with when it was first seen here."""
+        places = (name for name in RunStore(self._folder).under_way() if _PLACE.match(name))
+        return {name: self._began.get(name, time.time()) for name in places}
 
     def _write(self, state: str) -> None:
+        self._last = time.monotonic()
+        content = self._fixed | self._counts | {"state": state, "written": time.time(), "running": self._began}
         # A full disk shows elsewhere; a sweep does not end because it cannot tell how far it is.
         with contextlib.suppress(OSError):
-            write_json(self._path, self._fixed | self._counts | {"state": state, "written": time.time()})
+            write_json(self._path, content)
 
     def _write_runs(self) -> None:
         """Write what tells the runs apart, once; nothing where all are stored already."""
@@ -111,8 +124,8 @@ class Reporter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._ended.set()
-        self._changed.set()
         self._thread.join()
+        self._began = {}
         self._write("ended" if kind is None else "stopped")
         self._lock.close()
 
@@ -216,10 +229,16 @@ def running_now(folder: Path) -> list[Running]:
     for path in (folder / PLACE).glob(f"*{RUNS}"):
         with contextlib.suppress(OSError, ValueError):
             known |= read_json(path)
+    began: dict[str, float] = {}
+    for entry in read_progress(folder):
+        for name, since in entry.content.get("running", {}).items() if entry.lives else ():
+            began[name] = min(since, began.get(name, since))
     found = []
-    for workplace in RunStore(folder).workplaces():
-        stage, key, began, _ = workplace.name.split("-")
-        found.append(Running(stage, key, max(time.time() - int(began, 16), 0.0), known.get(key, {})))
+    for name in RunStore(folder).under_way():
+        place = _PLACE.match(name)
+        if place and name in began:
+            stage, key = place.groups()
+            found.append(Running(stage, key, max(time.time() - began[name], 0.0), known.get(key, {})))
     return sorted(found, key=lambda run: (-run.seconds, run.stage, run.key))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -53,10 +52,22 @@ class RunStore:
         """Return what `run.json` says of a run."""
         return dict(read_json(self.path(stage, key) / RUN_FILE))
 
+    def remove(self, stage: str, key: str) -> None:
+        """Remove a published run: it goes in one rename, and only then its files."""
+        gone = self._scratch / f"removed-{stage}-{key}"
+        shutil.rmtree(gone, ignore_errors=True)
+        gone.parent.mkdir(parents=True, exist_ok=True)
+        self.path(stage, key).rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
+
+    def under_way(self) -> list[str]:
+        """Return the names of the places that runs work in now, or were working in when they were killed."""
+        return [folder.name for folder in self._scratch.glob("[!.]*")]
+
     @contextmanager
     def workplace(self, stage: str, key: str) -> Iterator[Path]:
         """Give a fresh folder for one run to work in; whatever is left in it at the end is removed."""
-        name = f"{stage}-{key}-{int(time.time()):x}-{uuid.uuid4().hex[:8]}"
+        name = f"{stage}-{key}-{uuid.uuid4().hex[:8]}"
         unlocked = self._scratch / f".{name}"
         unlocked.mkdir(parents=True)
         handle = _lock(unlocked)
@@ -108,24 +119,6 @@ class RunStore:
     def forget_failures(self) -> None:
         """Remove what all earlier failures left: for a sweep that has none."""
         shutil.rmtree(self.failed, ignore_errors=True)
-
-    def remove(self, stage: str, key: str) -> None:
-        """Remove a published run: it goes in one rename, and only then its files."""
-        self._scratch.mkdir(parents=True, exist_ok=True)
-        gone = self._scratch / f"removed-{uuid.uuid4().hex}"
-        self.path(stage, key).rename(gone)
-        shutil.rmtree(gone, ignore_errors=True)
-
-    def workplaces(self) -> list[Path]:
-        """Return the workplaces of runs that living processes are executing; the name holds when each began."""
-        found = []
-        for folder in self._scratch.glob("[!.]*-*-*-*"):
-            handle = _lock(folder)
-            if handle is None:
-                found.append(folder)
-            else:
-                os.close(handle)
-        return found
 
     def sweep_out(self) -> None:
         """Remove the workplaces of processes that are gone: what a killed sweep left behind."""
