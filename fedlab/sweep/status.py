@@ -24,7 +24,7 @@ from fedlab.sweep.runner import Progress
 from fedlab.sweep.store import RunStore
 from fedlab.sweep.stored import stored_runs
 
-PLACE = "progress"
+PLACE = ".progress"
 RUNS = ".runs"
 LOCK = ".in_use"
 _RATE = 1.0  # seconds between two writes of the file, at the least
@@ -116,6 +116,11 @@ class Reporter:
             if not entry.lives:
                 entry.path.unlink(missing_ok=True)
                 entry.path.with_suffix(RUNS).unlink(missing_ok=True)
+        for left in self._path.parent.glob(".*"):
+            # Of a process that was killed while it wrote; no write takes so long.
+            with contextlib.suppress(OSError):
+                if time.time() - left.stat().st_mtime > _SILENT:
+                    left.unlink()
         self._write("running")
         self._thread.start()
         return self
@@ -207,7 +212,7 @@ class Entry:
 def read_progress(folder: Path) -> list[Entry]:
     """Return the progress files of a sweep's folder, the one that began last first."""
     found = []
-    for path in (folder / PLACE).glob("*.json"):
+    for path in (folder / PLACE).glob("[!.]*.json"):
         with contextlib.suppress(OSError, ValueError):
             found.append(Entry(path, dict(read_json(path))))
     return sorted(found, key=lambda entry: -float(entry.content.get("began", 0)))
@@ -226,7 +231,7 @@ class Running:
 def running_now(folder: Path) -> list[Running]:
     """Return the runs that live processes are executing in a sweep's folder, the longest first."""
     known: dict[str, dict[str, Any]] = {}
-    for path in (folder / PLACE).glob(f"*{RUNS}"):
+    for path in (folder / PLACE).glob(f"[!.]*{RUNS}"):
         with contextlib.suppress(OSError, ValueError):
             known |= read_json(path)
     began: dict[str, float] = {}

@@ -15,7 +15,7 @@ from fedlab.sweep.graph import plan as make_plan
 from fedlab.sweep.params import read_sweep
 from fedlab.sweep.store import RUN_FILE
 
-SWEPT = "params.json"
+SWEPT = ".params.json"
 
 
 @dataclass(frozen=True)

@@ -89,6 +89,21 @@ def test_the_file_is_written_at_most_once_a_second_and_ends_with_the_last_counts
     assert entry.content["state"] == "ended" and entry.content["done"] == 1000 and entry.content["left"] == 0
 
 
+def test_what_killed_processes_left_is_not_read_and_goes(tmp_path):
+    """A file half written is no progress; an old one is removed by the next sweep, a fresh one is let be."""
+    place = tmp_path / PLACE
+    place.mkdir()
+    for name, age in (("old", 600), ("fresh", 0)):
+        (place / f".tmp-{name}.json").write_text('{"state": "running"')
+        os.utime(place / f".tmp-{name}.json", (time.time() - age,) * 2)
+    assert read_progress(tmp_path) == []
+    write_json(place / "dead-1.json", {"state": "running", "host": status.platform.node(), "pid": 1, "process": "x"})
+    (place / "dead-1.runs").write_text("{}")
+    with Reporter(tmp_path, tmp_path / "small.yaml"):
+        left = {path.name for path in place.iterdir()}
+    assert ".tmp-fresh.json" in left and not {".tmp-old.json", "dead-1.json", "dead-1.runs"} & left
+
+
 def test_a_disk_that_is_full_does_not_end_the_sweep(tmp_path, monkeypatch):
     """What cannot be written is not written; nothing is raised."""
 
@@ -204,7 +219,7 @@ def test_rm_stale_needs_to_know_all_params_files(stored, small, tmp_path, stubs)
     assert "removed  5 runs" in fedlab(
         tmp_path, "rm", "--stale", "small", "--yes", "-p", str(small), "--notebooks", str(stubs)
     )
-    (stored / "params.json").unlink()
+    (stored / ".params.json").unlink()
     assert "--params FILE" in fedlab(tmp_path, "rm", "--stale", "small", "--yes", exit_code=2)
     assert " ? " in fedlab(tmp_path, "ls", "small")
 
@@ -239,4 +254,4 @@ def test_retry_runs_what_failed_and_what_waited_for_it_alone(small, stubs, tmp_p
     assert "3 done, 2 cached, 0 failed, 0 left" in again and "1 of 2 cells" in again
     assert "no run has failed" in fedlab(tmp_path, "retry", "small")
     assert not (tmp_path / "results" / "small" / "failed").exists()
-    assert read_json(tmp_path / "results" / "small" / "params.json")[0]["params"] == str(small)
+    assert read_json(tmp_path / "results" / "small" / ".params.json")[0]["params"] == str(small)
