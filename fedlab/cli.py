@@ -60,53 +60,59 @@ def main() -> None:
     default=True,
     help="Fork kernels from one process that has imported the libraries; see docs/warm.md.",
 )
+@click.option("--deadline", type=float, metavar="SECONDS", help="A run that takes longer is ended, and has failed.")
 def sweep(
-    params: str, jobs: int | None, results: Path, notebooks: Path | None, dry_run: bool, figures: bool, warm: bool
+    params: str,
+    jobs: int | None,
+    results: Path,
+    notebooks: Path | None,
+    dry_run: bool,
+    figures: bool,
+    warm: bool,
+    deadline: float | None,
 ) -> None:
     """Run a params file: PARAMS is a YAML file, or the name of one that comes with fedlab (quick).
 
     Only what is missing runs. A failed run does not stop the others: the exit status is 1, and a table says where
     the notebook with its traceback lies.
     """
-    from fedlab.sweep.collect import RESULTS, TIMINGS, collect
-    from fedlab.sweep.graph import plan as make_plan
+    from fedlab.sweep.collect import RESULTS, TIMINGS
+    from fedlab.sweep.ends import Stopped, stop_on_terminate
     from fedlab.sweep.kernels import Kernels
-    from fedlab.sweep.params import read_sweep
-    from fedlab.sweep.report import FIGURES, REPORT, draw_figures, withdraw
+    from fedlab.sweep.params import check_deadline
+    from fedlab.sweep.remembered import Memory
+    from fedlab.sweep.report import FIGURES, REPORT, finish
     from fedlab.sweep.runner import run_plan
 
+    check_deadline(deadline)
     path = find_params(params)
     # A user's own rule or model is a module beside the params file or in this folder, here as in the kernels.
     sys.path += [folder for folder in (str(path.resolve().parent), str(Path.cwd())) if folder not in sys.path]
-    asked = read_sweep(path)
+    memory = Memory(path, results, notebooks or find_notebooks())
+    plan = memory.plan()
+    asked = plan.sweep
     folder = results / asked.name
-    place = notebooks or find_notebooks()
-    try:
-        plan = make_plan(asked, place)
-    except FedlabError as error:
-        raise FedlabError(f"{path}: {error}") from None
     if dry_run:
         _print_plan(plan, folder)
         return
     try:
-        with Kernels(warm) as kernels:
+        with stop_on_terminate(), Kernels(warm) as kernels:
+            memory.keep_plan(plan)
             with _progress_bar(asked.name) as watch:
-                progress = run_plan(plan, folder, jobs, watch, kernels)
+                progress = run_plan(plan, folder, jobs, watch, kernels, deadline)
             failures = list(progress.outcomes)
-            table, _ = collect(plan, folder)
-            withdraw(folder)
-            failed = draw_figures(asked, folder, place, kernels) if figures and len(table) else None
-    except KeyboardInterrupt:
+            n_rows, failed = finish(plan, folder, progress, memory, figures, kernels)
+    except KeyboardInterrupt as stop:
         click.echo("\nstopped; finished runs are kept: the same command goes on from here")
-        raise SystemExit(130) from None
+        raise SystemExit(143 if isinstance(stop, Stopped) else 130) from None
     except OSError as error:
         raise FedlabError(f"{folder} cannot be written: {error}; choose another place with --results") from error
     failures += [failed] if failed else []
-    drawn = bool(figures and len(table) and failed is None)
+    drawn = bool(figures and n_rows and failed is None)
     if progress.cold:
         click.echo(f"kernels  {progress.cold} cold, with the same results: {progress.why_cold}")
     _print_failures(failures, progress.skipped)
-    click.echo(f"results  {folder / RESULTS}  ({len(table)} of {len(asked.cells)} cells)")
+    click.echo(f"results  {folder / RESULTS}  ({n_rows} of {len(asked.cells)} cells)")
     click.echo(f"seconds  {folder / TIMINGS}")
     if drawn:
         click.echo(f"figures  {folder / FIGURES}/")
