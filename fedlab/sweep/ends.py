@@ -75,10 +75,10 @@ def register_run_provisioner() -> str:
     return NAME
 
 
-def kill_last() -> None:
-    """Kill the kernel that this process has started last, if it still runs."""
+def end_last(number: int = signal.SIGKILL) -> None:
+    """Send a signal to the kernel that this process has started last, if it still runs."""
     if RunProvisioner.last_started is not None:
-        RunProvisioner.last_started.end_with(signal.SIGKILL)
+        RunProvisioner.last_started.end_with(number)
 
 
 class TimeLimit:
@@ -89,9 +89,10 @@ class TimeLimit:
 
 @contextlib.contextmanager
 def time_limit(seconds: float | None) -> Iterator[TimeLimit]:
-    """Interrupt the kernel when the time is up, and kill it when that does not help, until the block has ended.
+    """Interrupt the kernel when its time is up, and kill it when that does not help, until the block has ended.
 
-    Counted by a clock that no change of date can move.
+    Counted from the kernel's launch (a template that has yet to import is waited for), by a clock that no change of
+    date can move.
 
     Parameters
     ----------
@@ -106,12 +107,13 @@ def time_limit(seconds: float | None) -> Iterator[TimeLimit]:
     RunProvisioner.last_started = None
 
     def watch() -> None:
+        while RunProvisioner.last_started is None and not over.wait(0.02):
+            pass
         if not over.wait(seconds):
             limit.passed = True
             number = signal.SIGINT
             while not over.is_set():
-                if RunProvisioner.last_started is not None:
-                    RunProvisioner.last_started.end_with(number)
+                end_last(number)
                 over.wait(GRACE)
                 number = signal.SIGKILL
 

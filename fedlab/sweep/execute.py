@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fedlab.files import plain, read_json, sha256_file, write_text
-from fedlab.sweep.ends import how_it_ended, kill_last, time_limit
+from fedlab.sweep.ends import end_last, how_it_ended, time_limit
 from fedlab.sweep.kernels import COLD, KERNEL, KernelPlace, kernel_environment
 from fedlab.sweep.keys import source_hash
 from fedlab.sweep.store import NOTEBOOK_FILE, RunStore
@@ -121,7 +121,7 @@ def _end_with(owner: int) -> None:
     def watch() -> None:
         while os.getppid() == owner:
             time.sleep(0.1)
-        kill_last()
+        end_last()
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
