@@ -83,6 +83,7 @@ def sweep(
     from fedlab.sweep.remembered import Memory
     from fedlab.sweep.report import FIGURES, REPORT, finish
     from fedlab.sweep.runner import run_plan
+    from fedlab.sweep.store import RunStore
 
     check_deadline(deadline)
     path = find_params(params)
@@ -103,6 +104,7 @@ def sweep(
             failures = list(progress.outcomes)
             n_rows, failed = finish(plan, folder, progress, memory, figures, kernels)
     except KeyboardInterrupt as stop:
+        RunStore(folder).sweep_out()
         click.echo("\nstopped; finished runs are kept: the same command goes on from here")
         raise SystemExit(143 if isinstance(stop, Stopped) else 130) from None
     except OSError as error:
