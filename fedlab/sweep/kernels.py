@@ -155,6 +155,8 @@ def _write_kernelspec(folder: Path, template: str) -> None:
     from fedlab.sweep.ends import register_run_provisioner
 
     argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    # A history of the commands on disk would be thrown away with the kernel's folder.
+    argv.append("--HistoryManager.hist_file=:memory:")
     spec: dict[str, Any] = {"argv": argv, "display_name": "fedlab run", "language": "python"}
     provisioner = {"provisioner_name": register_run_provisioner(), "config": {"template": template}}
     spec["metadata"] = {"kernel_provisioner": provisioner}
