@@ -15,6 +15,7 @@ from fedlab.errors import FedlabError, unknown_name
 if TYPE_CHECKING:
     from fedlab.sweep.estimate import Estimate
     from fedlab.sweep.graph import Plan, Run
+    from fedlab.sweep.remembered import Memory
     from fedlab.sweep.runner import Progress
 
 PACKAGE = Path(fedlab.__file__).parent
@@ -52,9 +53,15 @@ def running_options(function: F) -> F:
     return function
 
 
+deadline_option = click.option(
+    "--deadline", type=float, metavar="SECONDS", help="A run that takes longer is ended, and has failed."
+)
+
+
 @click.command()
 @click.argument("params")
 @running_options
+@deadline_option
 @results_option
 @notebooks_option
 @click.option("--dry-run", is_flag=True, help="Print the runs and which are cached; execute nothing.")
@@ -64,6 +71,7 @@ def sweep(
     params: str,
     jobs: int | None,
     warm: bool,
+    deadline: float | None,
     results: Path,
     notebooks: Path | None,
     dry_run: bool,
@@ -75,34 +83,42 @@ def sweep(
     Only what is missing runs. A failed run does not stop the others: the exit status is 1, and a table says where
     the notebook with its traceback lies.
     """
-    from fedlab.sweep.stored import read_plan
+    from fedlab.sweep.params import check_deadline
+    from fedlab.sweep.remembered import Memory
+    from fedlab.sweep.stored import see_modules
 
+    check_deadline(deadline)
     path = find_params(params)
-    place = notebooks or find_notebooks()
-    plan = read_plan(path, place)
+    see_modules(path.resolve().parent, Path.cwd())
+    memory = Memory(path, results, notebooks or find_notebooks())
+    plan = memory.plan()
     folder = results / plan.sweep.name
     if explain or dry_run:
         _print_plan(plan, folder, explain)
         return
-    if _run(plan, plan, path, folder, place, jobs, warm, figures):
+    if _run(plan, plan, memory, folder, jobs, warm, deadline, figures):
         raise SystemExit(1)
 
 
 @click.command()
 @click.argument("sweep")
 @running_options
+@deadline_option
 @results_option
 @click.option("--figures/--no-figures", default=True, help="Draw the figures and the report at the end.")
-def retry(sweep: str, jobs: int | None, warm: bool, results: Path, figures: bool) -> None:
+def retry(sweep: str, jobs: int | None, warm: bool, deadline: float | None, results: Path, figures: bool) -> None:
     """Run again what failed in SWEEP (its name or its folder), and what could not be tried for want of it.
 
     Nothing else is run, whatever else is missing or stale. The table of what failed is printed first.
     """
     from fedlab.sweep.failures import failure_lines, failures
     from fedlab.sweep.graph import Plan
+    from fedlab.sweep.params import check_deadline
+    from fedlab.sweep.remembered import Memory
     from fedlab.sweep.store import RunStore
     from fedlab.sweep.stored import current_plans, every_run, remembered, sweep_folder
 
+    check_deadline(deadline)
     folder = sweep_folder(sweep, results)
     store = RunStore(folder)
     found = failures(store)
@@ -123,7 +139,8 @@ def retry(sweep: str, jobs: int | None, warm: bool, results: Path, figures: bool
         votes = tuple(vote for vote in plan.votes if lost & {run.key for run in _behind(vote)})
         if votes or any(run.stage == "figures" for run in found):
             part = Plan(plan.sweep, votes)
-            failed += _run(part, plan, Path(entry["params"]), folder, Path(entry["notebooks"]), jobs, warm, figures)
+            memory = Memory(Path(entry["params"]), folder.parent, Path(entry["notebooks"]))
+            failed += _run(part, plan, memory, folder, jobs, warm, deadline, figures)
     if failed:
         raise SystemExit(1)
 
@@ -136,13 +153,21 @@ def _behind(run: Run) -> Iterator[Run]:
 
 
 def _run(
-    part: Plan, whole: Plan, params: Path, folder: Path, notebooks: Path, jobs: int | None, warm: bool, figures: bool
+    part: Plan,
+    whole: Plan,
+    memory: Memory,
+    folder: Path,
+    jobs: int | None,
+    warm: bool,
+    deadline: float | None,
+    figures: bool,
 ) -> int:
     """Execute a plan or a part of it, collect the results of the whole, and say where they are; count failures."""
-    from fedlab.sweep.collect import RESULTS, TIMINGS, collect
+    from fedlab.sweep.collect import RESULTS, TIMINGS
+    from fedlab.sweep.ends import Stopped, stop_on_terminate
     from fedlab.sweep.failures import failure_lines, note_failure
     from fedlab.sweep.kernels import Kernels
-    from fedlab.sweep.report import FIGURES, REPORT, draw_figures, withdraw
+    from fedlab.sweep.report import FIGURES, REPORT, finish
     from fedlab.sweep.runner import run_plan
     from fedlab.sweep.status import Reporter
     from fedlab.sweep.store import RunStore
@@ -150,28 +175,28 @@ def _run(
 
     asked = whole.sweep
     try:
-        with Reporter(folder, params, part) as reporter, Kernels(warm) as kernels:
-            remember(folder, params, notebooks)
+        with stop_on_terminate(), Reporter(folder, memory.params, part) as reporter, Kernels(warm) as kernels:
+            remember(folder, memory.params, memory.notebooks)
+            memory.keep_plan(whole)
             with _progress_bar(asked.name) as show:
-                progress = run_plan(part, folder, jobs, lambda now: show(now, reporter.watch(now)), kernels)
+                progress = run_plan(part, folder, jobs, lambda now: show(now, reporter.watch(now)), kernels, deadline)
             failures = list(progress.outcomes)
-            table, _ = collect(whole, folder)
-            withdraw(folder)
-            failed = draw_figures(asked, folder, notebooks, kernels) if figures and len(table) else None
+            n_rows, failed = finish(whole, folder, progress, memory, figures, kernels)
             if failed:
                 note_failure(RunStore(folder), failed)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
+        RunStore(folder).sweep_out()
         click.echo("\nstopped; finished runs are kept: the same command goes on from here")
-        raise SystemExit(130) from None
+        raise SystemExit(143 if isinstance(stop, Stopped) else 130) from None
     except OSError as error:
         raise FedlabError(f"{folder} cannot be written: {error}; choose another place with --results") from error
     failures += [failed] if failed else []
-    drawn = bool(figures and len(table) and failed is None)
+    drawn = bool(figures and n_rows and failed is None)
     if progress.cold:
         click.echo(f"kernels  {progress.cold} cold, with the same results: {progress.why_cold}")
     if failures:
         click.echo("\n".join(["", *failure_lines(failures, progress.skipped), ""]))
-    click.echo(f"results  {folder / RESULTS}  ({len(table)} of {len(asked.cells)} cells)")
+    click.echo(f"results  {folder / RESULTS}  ({n_rows} of {len(asked.cells)} cells)")
     click.echo(f"seconds  {folder / TIMINGS}")
     if drawn:
         click.echo(f"figures  {folder / FIGURES}/")

@@ -110,6 +110,8 @@ class Sweep(BaseModel):
         Where the params file lies: relative data paths start here.
     figures : str
         The notebook that draws the figures, within the folder of notebooks.
+    deadline : float or None
+        Seconds that each run may take; it decides no result.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -119,9 +121,10 @@ class Sweep(BaseModel):
     folder: Path
     title: str = ""
     figures: str = "4_figures.ipynb"
+    deadline: float | None = None
 
 
-_TOP = {"name", "title", "figures", "blocks", "exclude"}
+_TOP = {"name", "title", "figures", "deadline", "blocks", "exclude"}
 
 
 class _Loader(yaml.SafeLoader):
@@ -202,8 +205,22 @@ def parse_sweep(content: Any, name: str = "sweep", folder: Path | str = ".") -> 
     for key in ("title", "figures"):
         if not isinstance(top.get(key, ""), str):
             raise FedlabError(f"{key} is {top[key]!r}; it must be a text")
-    said = {key: top[key] for key in ("title", "figures") if key in top}
+    said = {key: top[key] for key in ("title", "figures", "deadline") if key in top}
+    check_deadline(said.get("deadline"))
     return Sweep(name=top.get("name", name), cells=tuple(cells.values()), folder=Path(folder), **said)
+
+
+def check_deadline(seconds: Any) -> None:
+    """Refuse a deadline that is no positive number of seconds; None is none.
+
+    Raises
+    ------
+    FedlabError
+        If it is.
+    """
+    number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    if seconds is not None and not (number and 0 < seconds < math.inf):
+        raise FedlabError(f"deadline is {seconds!r}; give the seconds that one run may take, such as 600")
 
 
 def _check_name(name: Any) -> None:

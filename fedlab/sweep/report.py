@@ -2,23 +2,62 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
-import tempfile
 from pathlib import Path
 
 from fedlab.errors import FedlabError
 from fedlab.files import sha256_file, write_text
-from fedlab.sweep.collect import RESULTS
+from fedlab.sweep.collect import RESULTS, collect
 from fedlab.sweep.execute import Outcome
-from fedlab.sweep.graph import make_run
+from fedlab.sweep.graph import Plan, make_run
 from fedlab.sweep.kernels import COLD, Kernels
 from fedlab.sweep.keys import notebook_parameters
 from fedlab.sweep.params import Sweep
-from fedlab.sweep.runner import make_job, run_jobs
+from fedlab.sweep.remembered import Memory, forget_products
+from fedlab.sweep.runner import Progress, make_job, run_jobs
 from fedlab.sweep.store import NOTEBOOK_FILE, RunStore
 
 FIGURES = "figures"
 REPORT = "report.html"
+
+
+def finish(
+    plan: Plan, folder: Path, progress: Progress, memory: Memory, figures: bool, kernels: Kernels | None = None
+) -> tuple[int, Outcome | None]:
+    """Collect a sweep's results and draw their figures, where runs have changed since that was done.
+
+    Parameters
+    ----------
+    plan : Plan
+        The sweep's runs.
+    folder : Path
+        The sweep's folder.
+    progress : Progress
+        What became of them.
+    memory : Memory
+        Knows what stands there from an earlier time.
+    figures : bool
+        Draw figures, and make the report of them.
+    kernels : Kernels, optional
+        Where the kernel comes from; by default it is cold.
+
+    Returns
+    -------
+    rows : int
+        How many cells have results.
+    failed : Outcome or None
+        The run of the figures, where it failed.
+    """
+    if progress.cached == progress.total and memory.holds_products(figures):
+        return len(plan.sweep.cells), None
+    forget_products(folder)
+    table, _ = collect(plan, folder)
+    withdraw(folder)
+    failed = draw_figures(plan.sweep, folder, memory.notebooks, kernels) if figures and len(table) else None
+    if failed is None and len(table) == len(plan.sweep.cells):
+        memory.keep_products()
+    return len(table), failed
 
 
 def draw_figures(sweep: Sweep, folder: Path, notebooks: Path, kernels: Kernels | None = None) -> Outcome | None:
@@ -64,15 +103,12 @@ def draw_figures(sweep: Sweep, folder: Path, notebooks: Path, kernels: Kernels |
 
 def _publish(run: Path, folder: Path, title: str) -> None:
     """Copy a figures run's pictures to the sweep's folder, and its notebook there as a page."""
-    fresh = Path(tempfile.mkdtemp(prefix=".figures-", dir=folder))
-    for file in sorted((run / FIGURES).iterdir()):
-        shutil.copyfile(file, fresh / file.name)
-    fresh.chmod(0o755)
-    try:
-        fresh.rename(folder / FIGURES)
-    except OSError:
-        # Another sweep in this folder was quicker; the same results give the same figures.
-        shutil.rmtree(fresh, ignore_errors=True)
+    with RunStore(folder).workplace("figures", "published") as fresh:
+        for file in sorted((run / FIGURES).iterdir()):
+            shutil.copyfile(file, fresh / file.name)
+        with contextlib.suppress(OSError):
+            # Where it fails, another sweep in this folder was quicker; the same results give the same figures.
+            fresh.rename(folder / FIGURES)
     write_text(folder / REPORT, notebook_page(run / NOTEBOOK_FILE, title))
 
 

@@ -13,6 +13,7 @@ from fedlab.sweep.execute import Job, Outcome, execute
 from fedlab.sweep.failures import note_failure
 from fedlab.sweep.graph import STAGES, Plan, Run
 from fedlab.sweep.kernels import COLD, KernelPlace, Kernels
+from fedlab.sweep.remembered import forget_products
 from fedlab.sweep.store import RunStore
 
 Watcher = Callable[["Progress"], None]
@@ -64,6 +65,7 @@ def run_plan(
     jobs: int | None = None,
     watch: Watcher = lambda progress: None,
     kernels: Kernels | None = None,
+    deadline: float | None = None,
 ) -> Progress:
     """Execute what is missing of a plan.
 
@@ -79,6 +81,8 @@ def run_plan(
         Called with the progress after every change.
     kernels : Kernels, optional
         Where kernels come from; by default they are cold.
+    deadline : float, optional
+        Seconds that a run may take; by default what the params file says, where it says anything.
 
     Returns
     -------
@@ -92,6 +96,7 @@ def run_plan(
     for stage, runs in stages.items():
         progress.waiting[stage] = sum(not store.path(stage, run.key).exists() for run in runs)
     lost: set[str] = set()
+    limit = plan.sweep.deadline if deadline is None else deadline
     for stage in STAGES:
         wanted = []
         for run in stages[stage]:
@@ -105,7 +110,10 @@ def run_plan(
         progress.waiting[stage] = len(wanted)
         watch(progress)
         place = kernels.place() if kernels and wanted else COLD
-        for outcome in run_jobs([make_job(run, folder, plan.sweep.folder, place) for run in wanted], jobs):
+        if wanted:
+            forget_products(folder)
+        todo = [make_job(run, folder, plan.sweep.folder, place, limit) for run in wanted]
+        for outcome in run_jobs(todo, jobs):
             why_cold = outcome.why_cold or (kernels.why_cold if kernels else "")
             progress.cold += bool(why_cold)
             progress.why_cold = progress.why_cold or why_cold
@@ -126,7 +134,9 @@ def run_plan(
     return progress
 
 
-def make_job(run: Run, folder: Path, params_folder: Path, kernels: KernelPlace = COLD) -> Job:
+def make_job(
+    run: Run, folder: Path, params_folder: Path, kernels: KernelPlace = COLD, deadline: float | None = None
+) -> Job:
     """Return what a worker must know to execute a run."""
     info = {
         "stage": run.stage,
@@ -141,7 +151,9 @@ def make_job(run: Run, folder: Path, params_folder: Path, kernels: KernelPlace =
     where = tuple(places)
     store = folder.resolve()
     own = os.getpid()
-    return Job(store, run.stage, run.key, run.notebook, run.parameters, inputs, info, where, run.files, kernels, own)
+    return Job(
+        store, run.stage, run.key, run.notebook, run.parameters, inputs, info, where, run.files, kernels, own, deadline
+    )
 
 
 def run_jobs(jobs: list[Job], n_jobs: int | None) -> Iterator[Outcome]:
@@ -162,11 +174,11 @@ def run_jobs(jobs: list[Job], n_jobs: int | None) -> Iterator[Outcome]:
 
 def _in_pool(jobs: list[Job], n_jobs: int) -> Iterator[Outcome]:
     """Yield the outcomes of jobs until all are done or a worker is killed."""
+    if not jobs:
+        return
     from joblib import Parallel, delayed
     from joblib.externals.loky.process_executor import BrokenProcessPool
 
-    if not jobs:
-        return
     try:
         parallel = Parallel(n_jobs=n_jobs, backend="loky", return_as="generator_unordered", batch_size=1)
         yield from parallel(delayed(execute)(job) for job in jobs)
