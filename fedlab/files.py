@@ -3,8 +3,9 @@
 import hashlib
 import json
 import os
+import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,10 @@ from typing import Any
 import numpy as np
 
 from fedlab.errors import FedlabError
+
+TEMPORARY = ".tmp-"
+# Where a file system has no locks, files are used without: nobody can lock them then to clean them up.
+ATTEMPTS = 3
 
 
 def plain(value: Any) -> Any:
@@ -79,9 +84,7 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=".tmp-", suffix="".join(target.suffixes))
-    os.close(handle)
-    temporary = Path(name)
+    temporary, handle = _held(lambda: _temporary(target))
     try:
         yield temporary
         with temporary.open("rb") as file:
@@ -92,6 +95,106 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
+        unlock(handle)
+
+
+def _temporary(target: Path) -> Path:
+    number, name = tempfile.mkstemp(dir=target.parent, prefix=TEMPORARY, suffix="".join(target.suffixes))
+    os.close(number)
+    return Path(name)
+
+
+def _held(make: Callable[[], Path]) -> tuple[Path, int | None]:
+    """Make a file or folder and lock it: what nobody holds is what a killed process left behind."""
+    for _ in range(ATTEMPTS):
+        path = make()
+        handle = lock(path)
+        if handle is not None:
+            return path, handle
+        # Somebody who cleans up was quicker to take it for a leftover.
+        _remove(path)
+    return make(), None
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def lock(path: Path) -> int | None:
+    """Lock a file or folder for as long as this process lives and holds the handle.
+
+    The system frees the lock however a process ends, and a lock says more than a process number, which a zombie keeps
+    and a later process may get again.
+
+    Returns
+    -------
+    int or None
+        None where another process has it, where it is not there (any more), or the system has no such locks (Windows).
+    """
+    try:
+        import fcntl
+
+        handle = os.open(path, os.O_RDONLY)
+    except (ImportError, OSError):
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Who had the lock before may have removed what it was on.
+        if os.path.samestat(os.fstat(handle), path.stat()):
+            return handle
+    except OSError:
+        pass
+    os.close(handle)
+    return None
+
+
+def unlock(handle: int | None) -> None:
+    """Give back what `lock` returned."""
+    if handle is not None:
+        os.close(handle)
+
+
+@contextmanager
+def locked_folder(parent: Path, name: str, mode: int = 0o777) -> Iterator[Path]:
+    """Make a folder that is this process's own while it lives, and remove it at the end, unless it was moved.
+
+    Parameters
+    ----------
+    parent : Path
+        Created where it is missing.
+    name : str
+        Begins the folder's name.
+    mode : int
+        Who may enter it, before the user's mask.
+
+    Yields
+    ------
+    Path
+    """
+
+    def make() -> Path:
+        folder = parent / f"{name}{os.urandom(4).hex()}"
+        folder.mkdir(mode, parents=True)
+        return folder
+
+    folder, handle = _held(make)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        unlock(handle)
+
+
+def remove_unlocked(paths: Iterable[Path]) -> None:
+    """Remove files and folders that no process has locked: what killed ones left behind."""
+    for path in paths:
+        handle = lock(path)
+        if handle is not None:
+            _remove(path)
+            unlock(handle)
 
 
 def write_text(path: Path | str, text: str) -> None:

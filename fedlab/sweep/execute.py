@@ -12,12 +12,16 @@ import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from fedlab.files import plain, sha256_file
+from fedlab.files import plain, read_json, sha256_file, write_text
+from fedlab.sweep.ends import end_last, how_it_ended, time_limit
 from fedlab.sweep.kernels import COLD, KERNEL, KernelPlace, kernel_environment
-from fedlab.sweep.keys import source_hash
+from fedlab.sweep.keys import notebook_hashes
 from fedlab.sweep.store import NOTEBOOK_FILE, RunStore
+
+if TYPE_CHECKING:
+    from traitlets.config import Config
 
 LOG_FILE = "kernel.log"
 
@@ -28,6 +32,10 @@ MADE_BY = {
     "vote": "record.json",
     "figures": "captions.json",
 }
+
+
+class RunError(Exception):
+    """What went wrong with a run beside the code of its notebook."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +53,7 @@ class Job:
     files: dict[str, str] = field(default_factory=dict)
     kernels: KernelPlace = COLD
     owner: int = 0
+    deadline: float | None = None
 
 
 @dataclass(frozen=True)
@@ -82,7 +91,8 @@ def execute(job: Job) -> Outcome:
         try:
             why_cold = _run_notebook(job, folder)
             if not (folder / MADE_BY[job.stage]).exists():
-                raise RuntimeError(f"the notebook ended without writing {MADE_BY[job.stage]} to its out_dir")
+                raise RunError(f"the notebook ended without writing {MADE_BY[job.stage]} to its out_dir")
+            _check_figures(folder / NOTEBOOK_FILE)
             _check_unchanged(job)
             seconds = time.perf_counter() - start
             (folder / LOG_FILE).unlink()
@@ -92,7 +102,7 @@ def execute(job: Job) -> Outcome:
         except Exception as error:
             kept = _keep(store, job, folder)
             seconds = time.perf_counter() - start
-            return Outcome(job.stage, job.key, seconds, _one_line(error), str(kept), job.parameters)
+            return Outcome(job.stage, job.key, seconds, _one_line(error), kept, job.parameters)
     return Outcome(job.stage, job.key, seconds, parameters=job.parameters, why_cold=why_cold)
 
 
@@ -111,6 +121,7 @@ def _end_with(owner: int) -> None:
     def watch() -> None:
         while os.getppid() == owner:
             time.sleep(0.1)
+        end_last()
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
@@ -120,53 +131,98 @@ def _check_unchanged(job: Job) -> None:
     """Refuse to publish under a key that names other files than the kernel may have read."""
     for file, known in job.files.items():
         if not Path(file).is_file() or sha256_file(file) != known:
-            raise RuntimeError(f"{file} was changed while the run was executing; start the sweep again")
-    known = job.info.get("key_parts", {}).get("source")
-    if known and known != source_hash(job.notebook, tuple(job.info.get("modules", ()))):
-        raise RuntimeError("the package or the notebook was changed while the run was executing; start again")
+            raise RunError(f"{file} was changed while the run was executing; start the sweep again")
+    known = job.info.get("key_parts", {})
+    now = notebook_hashes(job.notebook, tuple(job.info.get("modules", ()))) if known else {}
+    if any(known.get(part) != of_now for part, of_now in now.items()):
+        raise RunError("the package or the notebook was changed while the run was executing; start again")
 
 
-def _keep(store: RunStore, job: Job, folder: Path) -> Path:
+def _check_figures(notebook: Path) -> None:
+    """Refuse a notebook in which a cell tagged ``figure`` shows none: a wrong backend loses figures without a word."""
+    for number, cell in enumerate(read_json(notebook)["cells"], start=1):
+        if "figure" in cell["metadata"].get("tags", []) and not any(
+            kind.startswith("image/") for output in cell.get("outputs", []) for kind in output.get("data", {})
+        ):
+            raise RunError(
+                f"{_named(number, ''.join(cell['source']))} is tagged 'figure' and shows none; is pyplot imported with "
+                "another backend than inline, or is the figure closed before it is shown?"
+            )
+
+
+def _named(number: int, source: str) -> str:
+    """Name a cell of an executed notebook, in which the first is number 1."""
+    first = next((line.strip() for line in source.splitlines() if line.strip()), "")
+    return f"cell {number} ({first[:60]})"
+
+
+def _keep(store: RunStore, job: Job, folder: Path) -> str:
     """Keep the failed notebook; where there is none (the kernel died, say), the traceback and what the kernel said."""
-    kept = store.keep_failure(folder, job.stage, job.key)
-    if not kept.exists():
-        log = folder / LOG_FILE
-        said = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
-        kept = kept.with_suffix(".txt")
-        kept.write_text(f"{traceback.format_exc()}\nthe kernel printed:\n{said}", encoding="utf-8")
-    return kept
+    try:
+        kept = store.keep_failure(folder, job.stage, job.key)
+        if not kept.exists():
+            log = folder / LOG_FILE
+            said = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+            kept = kept.with_suffix(".txt")
+            write_text(kept, f"{traceback.format_exc()}\nthe kernel printed:\n{said}")
+        return str(kept)
+    except OSError as error:
+        return f"not kept: {error}"
 
 
 def _one_line(error: Exception) -> str:
     name = getattr(error, "ename", type(error).__name__)
     value = " ".join(getattr(error, "evalue", str(error)).split())
+    if isinstance(error, RunError):
+        return value
     return f"{name}: {value}"[:500] if value else name
 
 
 def _run_notebook(job: Job, folder: Path) -> str:
     """Execute the notebook in its folder, leave the executed one there, and say why its kernel was cold."""
-    import papermill
+    from nbclient.exceptions import DeadKernelError
 
     from fedlab.warm.provisioner import WarmProvisioner
 
+    at = [""]
+    WarmProvisioner.last = ""
+    with (
+        kernel_environment(job.kernels, job.import_from) as config,
+        _quiet(folder / LOG_FILE),
+        time_limit(job.deadline) as limit,
+    ):
+        config.NotebookClient.on_cell_execute = lambda cell, cell_index: at.append(_named(cell_index + 1, cell.source))
+        try:
+            _papermill(job, folder, config)
+        except Exception as error:
+            where = f" in {at[-1]}" if at[-1] else " while the kernel started"
+            if limit.passed:
+                over = f"the run was not done after {job.deadline:g} seconds, its deadline; it was ended{where}"
+                raise RunError(over) from error
+            if isinstance(error, DeadKernelError | RuntimeError) and how_it_ended():
+                raise RunError(how_it_ended() + where) from error
+            raise
+    return WarmProvisioner.last
+
+
+def _papermill(job: Job, folder: Path, config: Config) -> None:
+    import papermill
+
     inputs = {name: str(RunStore(job.store).path(*place.split("/", 1)).resolve()) for name, place in job.inputs.items()}
     logging.getLogger("papermill").setLevel(logging.ERROR)
-    WarmProvisioner.last = ""
-    with kernel_environment(job.kernels, job.import_from) as config, _quiet(folder / LOG_FILE):
-        papermill.execute_notebook(
-            _literal(job.notebook),
-            _literal(folder / NOTEBOOK_FILE),
-            # papermill writes a value of any type but these plain ones into the notebook as a text.
-            parameters=plain(job.parameters | inputs | {"out_dir": "."}),
-            cwd=str(folder),
-            kernel_name=KERNEL,
-            progress_bar=False,
-            request_save_on_cell_execute=False,
-            autosave_cell_every=0,
-            start_timeout=120,
-            config=config,
-        )
-    return WarmProvisioner.last
+    papermill.execute_notebook(
+        _literal(job.notebook),
+        _literal(folder / NOTEBOOK_FILE),
+        # papermill writes a value of any type but these plain ones into the notebook as a text.
+        parameters=plain(job.parameters | inputs | {"out_dir": "."}),
+        cwd=str(folder),
+        kernel_name=KERNEL,
+        progress_bar=False,
+        request_save_on_cell_execute=False,
+        autosave_cell_every=0,
+        start_timeout=120,
+        config=config,
+    )
 
 
 def _literal(path: Path) -> str:

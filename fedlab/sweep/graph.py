@@ -12,7 +12,15 @@ from fedlab.files import canonical_json, sha256_file, sha256_text
 from fedlab.pipeline.shards import PARTITION
 from fedlab.pipeline.trained import RECIPE
 from fedlab.registry import is_import_path
-from fedlab.sweep.keys import import_path_files, notebook_hashes, notebook_parameters, run_key, versions
+from fedlab.sweep.keys import (
+    SHORT,
+    extra_versions,
+    import_path_files,
+    notebook_hashes,
+    notebook_parameters,
+    run_key,
+    versions,
+)
 from fedlab.sweep.params import Cell, Sweep, import_paths
 
 if TYPE_CHECKING:
@@ -72,11 +80,12 @@ def make_run(
     notebook: Path,
     parameters: dict[str, Any],
     inputs: dict[str, Run] | None = None,
-    outside: dict[str, str] | None = None,
+    outside: dict[str, Any] | None = None,
     hashed: dict[str, Any] | None = None,
     modules: tuple[str, ...] = (),
     files: dict[str, str] | None = None,
-    hashes: dict[str, str] | None = None,
+    hashes: dict[str, Any] | None = None,
+    extra: dict[str, str] | None = None,
 ) -> Run:
     """Build a run and its key.
 
@@ -90,16 +99,18 @@ def make_run(
         Its parameters.
     inputs : dict of str to Run, optional
         The runs whose folders it reads.
-    outside : dict of str to str, optional
+    outside : dict, optional
         Hashes of what it reads from outside the store: data files, user modules.
     hashed : dict, optional
         The parameters as the key sees them, where that differs: without paths whose content ``outside`` has.
     modules : tuple of str, optional
-        Modules of the package that it finds by name (see `source_hash`).
+        Modules of the package that it finds by name (see `source_hashes`).
     files : dict of str to str, optional
         See `Run`.
     hashes : dict of str to str, optional
         What `notebook_hashes` returned before; by default the notebook is read now.
+    extra : dict of str to str, optional
+        Versions of further libraries that it uses (see `extra_versions`).
 
     Returns
     -------
@@ -111,7 +122,7 @@ def make_run(
         "parameters": parameters if hashed is None else hashed,
         "inputs": {name: run.key for name, run in inputs.items()},
         "outside": outside or {},
-        "versions": versions(),
+        "versions": versions() | (extra or {}),
         **(hashes or notebook_hashes(notebook, modules)),
     }
     return Run(stage, run_key(parts), notebook, parameters, inputs, parts, files or {}, modules)
@@ -290,12 +301,12 @@ class _Builder:
                 "add it to the cell tagged 'parameters' (it has: " + ", ".join(sorted(self._parameters(stage))) + ")"
             )
         files: dict[str, str] = {}
-        code: dict[str, str] = {}
+        code: dict[str, Any] = {}
         for path in paths:
             if is_import_path(path):
                 own = self._own_files(path)
                 files |= own
-                code[path] = sha256_text(canonical_json(list(own.values())))
+                code[path] = self._named(own)
         hashed = dict(parameters)
         if isinstance(hashed.get("data"), dict):
             hashed["data"] = {name: value for name, value in hashed["data"].items() if name != "path"}
@@ -305,7 +316,10 @@ class _Builder:
             files |= self._file(split_file)
         notebook = self._notebook(stage)
         read = self._once(("notebook", stage, modules), lambda: notebook_hashes(notebook, modules))
-        return make_run(stage, notebook, parameters, inputs, (outside or {}) | code, hashed, modules, files, read)
+        installed = tuple(path for path, named in code.items() if isinstance(named, str))
+        extra = self._once(("extra", modules, installed), lambda: extra_versions(modules, installed))
+        more = (outside or {}) | code
+        return make_run(stage, notebook, parameters, inputs, more, hashed, modules, files, read, extra)
 
     def _own_files(self, path: str) -> dict[str, str]:
         """Return the files behind an import path and the SHA-256 of each."""
@@ -315,6 +329,19 @@ class _Builder:
             return {str(file): sha256_file(file) for file in found}
 
         return self._once(("own files", path), hashed)
+
+    def _named(self, own: dict[str, str]) -> Any:
+        """Return the hashes of an own module's files as the key has them: by their names within the user's folders.
+
+        Those of an installed library are one hash: its version is named beside it.
+        """
+        named: dict[str, str] = {}
+        for file, sha256 in own.items():
+            for root in (self.sweep.folder.resolve(), Path.cwd()):
+                if Path(file).is_relative_to(root):
+                    named.setdefault(Path(file).relative_to(root).as_posix(), sha256[:SHORT])
+                    break
+        return named if len(named) == len(own) else sha256_text(canonical_json(list(own.values())))
 
     def _file(self, path: str | None) -> dict[str, str]:
         """Return a file of the user's own and its SHA-256; nothing where there is none, as for a cohort."""

@@ -12,13 +12,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from fedlab.files import write_json
+from fedlab.files import locked_folder, remove_unlocked, write_json
 from fedlab.sweep.keys import PACKAGE
 
 if TYPE_CHECKING:
     from traitlets.config import Config
 
 KERNEL = "fedlab-run"
+# With the eight characters after it, no longer than the names of 16 bytes that `_short_folder` counts with; and not
+# like the kernels' own folders, which nobody locks.
+FOLDER = "fedlab-s"
 # Sockets have paths of at most 107 bytes on Linux, 103 on macOS; jupyter_client appends 50 to the folder's.
 _LONGEST_FOLDER = 50
 
@@ -68,8 +71,7 @@ class Kernels:
         from fedlab.warm.client import NotWarm, Template
 
         if self._place is None:
-            made = tempfile.TemporaryDirectory(prefix="fedlab-", dir=_short_folder(), ignore_cleanup_errors=True)
-            folder = Path(self._stack.enter_context(made))
+            folder = self._stack.enter_context(locked_folder(Path(_short_folder()), FOLDER, 0o700))
             address = ""
             if self._warm:
                 try:
@@ -80,6 +82,8 @@ class Kernels:
         return self._place
 
     def __enter__(self) -> Kernels:
+        # What a killed sweep left, where no template cleaned up after it.
+        remove_unlocked(Path(_short_folder()).glob(f"{FOLDER}{'?' * 8}"))
         return self
 
     def __exit__(
@@ -148,13 +152,14 @@ def _variables(before: dict[str, str]) -> dict[str, str]:
 
 def _write_kernelspec(folder: Path, template: str) -> None:
     """Describe a kernel of this very interpreter: what is called python3 elsewhere may be another."""
-    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-    spec: dict[str, Any] = {"argv": argv, "display_name": "fedlab run", "language": "python"}
-    if template:
-        from fedlab.warm.provisioner import NAME, register
+    from fedlab.sweep.ends import register_run_provisioner
 
-        register()
-        spec["metadata"] = {"kernel_provisioner": {"provisioner_name": NAME, "config": {"template": template}}}
+    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    # A history of the commands on disk would be thrown away with the kernel's folder.
+    argv.append("--HistoryManager.hist_file=:memory:")
+    spec: dict[str, Any] = {"argv": argv, "display_name": "fedlab run", "language": "python"}
+    provisioner = {"provisioner_name": register_run_provisioner(), "config": {"template": template}}
+    spec["metadata"] = {"kernel_provisioner": provisioner}
     write_json(folder / "kernels" / KERNEL / "kernel.json", spec)
 
 

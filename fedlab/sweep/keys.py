@@ -29,6 +29,10 @@ LIBRARIES = (
     "scipy",
     "skops",
 )
+# Modules of libraries that need not be installed, and their distributions: they count where a run's own parts use them.
+EXTRAS = {"crowdkit": "crowd-kit"}
+# Hex digits of the hash of one module or cell: enough to tell versions of it apart.
+SHORT = 20
 
 
 def run_key(parts: dict[str, Any]) -> str:
@@ -41,6 +45,45 @@ def versions() -> dict[str, str]:
     """Return Python's and the deciding libraries' versions."""
     found = {"python": ".".join(platform.python_version_tuple()[:2]), "fedlab": fedlab.__version__}
     return found | {name: metadata.version(name) for name in LIBRARIES}
+
+
+def extra_versions(modules: Iterable[str], paths: Iterable[str] = ()) -> dict[str, str]:
+    """Return the versions of libraries beyond `LIBRARIES` that a run's own parts come from.
+
+    Parameters
+    ----------
+    modules : iterable of str
+        The package's modules that it finds by name: an extra that one imports counts.
+    paths : iterable of str
+        Import paths: an installed library that one leads to counts.
+    """
+    names = {EXTRAS[name] for file in closure(modules) for name in _top_level(file.read_text(encoding="utf-8"))}
+    for top in {split_import_path(path)[0].partition(".")[0] for path in paths} - {"sklearn"}:
+        names |= set(_distributions().get(top, ()))
+    found = {}
+    for name in sorted(names - set(LIBRARIES)):
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue  # then its rule fails, and nothing is published
+    return found
+
+
+@cache
+def _top_level(source: str) -> frozenset[str]:
+    """Return the extras that a source imports."""
+    tree = ast.walk(ast.parse(source)) if any(name in source for name in EXTRAS) else ()
+    names: set[str] = set()
+    for node in tree:
+        names |= {alias.name for alias in node.names} if isinstance(node, ast.Import) else set()
+        names |= {node.module or ""} if isinstance(node, ast.ImportFrom) else set()
+    return frozenset(name.partition(".")[0] for name in names) & EXTRAS.keys()
+
+
+@cache
+def _distributions() -> dict[str, list[str]]:
+    """Return which installed distributions each importable name comes from."""
+    return dict(metadata.packages_distributions())
 
 
 def code_cells(notebook: Path, tag: str | None = None) -> list[str]:
@@ -78,14 +121,18 @@ def notebook_parameters(notebook: Path) -> set[str]:
     raise FedlabError(f"{notebook} has no cell tagged 'parameters'; tag the one that sets its defaults")
 
 
-def notebook_hashes(notebook: Path, modules: tuple[str, ...] = ()) -> dict[str, str]:
-    """Return the two parts of a key that come from a notebook: its ``code``, and the ``source`` behind it."""
-    code = sha256_text(canonical_json(code_cells(notebook)))
-    return {"code": code, "source": source_hash(notebook, modules)}
+def notebook_hashes(notebook: Path, modules: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Return the two parts of a key that come from a notebook: its ``code``, and the ``source`` behind it.
+
+    Each is in pieces, so that `fedlab why` can name the one that changed: a hash per code cell, in order, and a hash
+    per module.
+    """
+    code = [sha256_text(source)[:SHORT] for source in code_cells(notebook)]
+    return {"code": code, "source": source_hashes(notebook, modules)}
 
 
-def source_hash(notebook: Path, modules: tuple[str, ...] = ()) -> str:
-    """Return a hash of the package's modules that a notebook's results depend on.
+def source_hashes(notebook: Path, modules: tuple[str, ...] = ()) -> dict[str, str]:
+    """Return a hash of each of the package's modules that a notebook's results depend on.
 
     Parameters
     ----------
@@ -97,12 +144,13 @@ def source_hash(notebook: Path, modules: tuple[str, ...] = ()) -> str:
 
     Returns
     -------
-    str
+    dict of str to str
+        By the module's path within the package, with slashes.
     """
     names = set(modules)
     for source in code_cells(notebook):
         names |= _imported(_plain_python(source), "")
-    return sha256_text(canonical_json({str(file.relative_to(PACKAGE)): sha256_file(file) for file in closure(names)}))
+    return {file.relative_to(PACKAGE).as_posix(): sha256_file(file)[:SHORT] for file in sorted(closure(names))}
 
 
 def _plain_python(source: str) -> str:

@@ -17,6 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from fedlab.errors import FedlabError, unknown_name
 from fedlab.files import canonical_json, from_json_text, plain
 from fedlab.registry import is_import_path
+from fedlab.sweep.spelling import as_declared, as_floats
 
 
 def _number(value: Any) -> Any:
@@ -114,6 +115,8 @@ class Sweep(BaseModel):
         The notebook that draws the figures, within the folder of notebooks.
     text : str
         The params file as it stands; empty where there is none.
+    deadline : float or None
+        Seconds that each run may take; it decides no result.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -124,9 +127,10 @@ class Sweep(BaseModel):
     title: str = ""
     figures: str = "4_figures.ipynb"
     text: str = Field("", repr=False)
+    deadline: float | None = None
 
 
-_TOP = {"name", "title", "figures", "blocks", "exclude"}
+_TOP = {"name", "title", "figures", "deadline", "blocks", "exclude"}
 
 
 class _Loader(yaml.SafeLoader):
@@ -209,8 +213,22 @@ def parse_sweep(content: Any, name: str = "sweep", folder: Path | str = ".") -> 
     for key in ("title", "figures"):
         if not isinstance(top.get(key, ""), str):
             raise FedlabError(f"{key} is {top[key]!r}; it must be a text")
-    said = {key: top[key] for key in ("title", "figures") if key in top}
+    said = {key: top[key] for key in ("title", "figures", "deadline") if key in top}
+    check_deadline(said.get("deadline"))
     return Sweep(name=top.get("name", name), cells=tuple(cells.values()), folder=Path(folder), **said)
+
+
+def check_deadline(seconds: Any) -> None:
+    """Refuse a deadline that is no positive number of seconds; None is none.
+
+    Raises
+    ------
+    FedlabError
+        If it is.
+    """
+    number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    if seconds is not None and not (number and 0 < seconds < math.inf):
+        raise FedlabError(f"deadline is {seconds!r}; give the seconds that one run may take, such as 600")
 
 
 def _check_name(name: Any) -> None:
@@ -263,7 +281,11 @@ def _expand(block: dict[str, Any]) -> list[Cell]:
     known = _known_keys()
     problems = [f"{key} belongs at the top of the file, not in a block" for key in block if key in _TOP]
     problems += [str(unknown_name("key", key, known | _TOP)) for key in block if key not in known | _TOP]
-    problems += [f"{key} is an empty list; give at least one value" for key, value in block.items() if value == []]
+    problems += [
+        f"{key} is an empty list; give at least one value"
+        for key, value in block.items()
+        if isinstance(value, list) and not value
+    ]
     if problems:
         raise FedlabError("\n  ".join(problems))
     axes = [[(key, value) for value in _values(key, given)] for key, given in block.items()]
@@ -388,21 +410,29 @@ def _one_form(value: Any, what: str) -> Any:
 
 def _one_quality(value: Any) -> Any:
     """Bring the spellings of ``quality`` into one: a list of one mapping is the mapping."""
-    value = _checked_value("quality", from_json_text(value))
+    value = as_floats(_checked_value("quality", from_json_text(value)))
     return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
 def _without_defaults(cell: Cell) -> dict[str, Any]:
     """Return a cell's options in one form: the scheme's with all defaults filled in, the rule's without them."""
-    from fedlab.partition import check_options
-    from fedlab.voting import rule_options
+    from fedlab.partition import SCHEMES, check_options
+    from fedlab.records import COHORTS
+    from fedlab.voting.registry import find_rule
 
     scheme = {
         name: value for name, value in check_options(cell.scheme, cell.scheme_options).items() if value is not None
     }
-    defaults = rule_options(cell.rule)
-    rule = {name: value for name, value in cell.rule_options.items() if name not in defaults or defaults[name] != value}
-    return {"scheme_options": plain(scheme), "rule_options": rule}
+    entry = find_rule(cell.rule)
+    rule = {
+        name: value
+        for name, value in as_declared(entry.function, cell.rule_options).items()
+        if name not in entry.options or entry.options[name] != value
+    }
+    found = {"scheme_options": as_declared(SCHEMES.get(cell.scheme), plain(scheme)), "rule_options": rule}
+    if isinstance(cell.data, dict) and "name" in cell.data and "path" not in cell.data:
+        found["data"] = as_declared(COHORTS.get(cell.data["name"]), cell.data)
+    return found
 
 
 def _sentence(item: Any) -> str:

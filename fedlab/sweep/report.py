@@ -10,25 +10,68 @@ from typing import Any
 
 from fedlab.errors import FedlabError
 from fedlab.files import sha256_file, write_text
-from fedlab.sweep.collect import FIGURES, REPORT, RESULTS, withdraw
+from fedlab.sweep.collect import FIGURES, REPORT, RESULTS, collect, withdraw
 from fedlab.sweep.execute import Outcome
 from fedlab.sweep.facts import Facts, read_facts
-from fedlab.sweep.graph import make_run
+from fedlab.sweep.graph import Plan, make_run
 from fedlab.sweep.kernels import COLD, Kernels
 from fedlab.sweep.keys import notebook_parameters
 from fedlab.sweep.manifest import DONE, FAILED, note_figures
 from fedlab.sweep.notebook_page import PAGES, notebook_page, rendering
 from fedlab.sweep.page import report_page
 from fedlab.sweep.params import Sweep
+from fedlab.sweep.remembered import Memory, forget_products
 from fedlab.sweep.results_table import require_results
-from fedlab.sweep.runner import make_job, run_jobs
+from fedlab.sweep.runner import Progress, make_job, run_jobs
 from fedlab.sweep.store import RunStore
 
-__all__ = ["FIGURES", "NOTEBOOKS", "PAGES", "REPORT", "draw_figures", "withdraw", "write_report"]
+__all__ = ["FIGURES", "NOTEBOOKS", "PAGES", "REPORT", "draw_figures", "finish", "withdraw", "write_report"]
 
 NOTEBOOKS = "notebooks"
 CAPTIONS = "captions.json"
 _LINKED = ("vote", "figures", "train", "partition")
+
+
+def finish(
+    plan: Plan, folder: Path, progress: Progress, memory: Memory, figures: bool, kernels: Kernels | None = None
+) -> tuple[int, Outcome | None]:
+    """Collect a sweep's results and draw their figures, where runs have changed since that was done.
+
+    Parameters
+    ----------
+    plan : Plan
+        The sweep's runs.
+    folder : Path
+        The sweep's folder.
+    progress : Progress
+        What became of them.
+    memory : Memory
+        Knows what stands there from an earlier time.
+    figures : bool
+        Draw figures, and make the report of them.
+    kernels : Kernels, optional
+        Where the kernel comes from; by default it is cold.
+
+    Returns
+    -------
+    rows : int
+        How many cells have results.
+    failed : Outcome or None
+        The run of the figures, where it failed.
+    """
+    if progress.cached == progress.total and memory.holds_products(figures):
+        return len(plan.sweep.cells), None
+    forget_products(folder)
+    table, _ = collect(plan, folder)
+    withdraw(folder)
+    failed = None
+    if figures and len(table):
+        failed = draw_figures(plan.sweep, folder, memory.notebooks, kernels)
+    elif figures:
+        write_report(folder)  # of what failed
+    if failed is None and len(table) == len(plan.sweep.cells):
+        memory.keep_products()
+    return len(table), failed
 
 
 def draw_figures(sweep: Sweep, folder: Path, notebooks: Path, kernels: Kernels | None = None) -> Outcome | None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from fedlab.sweep.changes import planned_node, settings
 from fedlab.sweep.execute import Job, Outcome, execute
+from fedlab.sweep.failures import note_failure
 from fedlab.sweep.graph import STAGES, Plan, Run
 from fedlab.sweep.kernels import COLD, KernelPlace, Kernels
+from fedlab.sweep.remembered import forget_products
 from fedlab.sweep.store import RunStore
 
 Watcher = Callable[["Progress"], None]
@@ -30,6 +33,12 @@ class Progress:
         Runs whose kernel was cold though a warm one was wanted.
     why_cold : str
         Why the first of them was.
+    jobs : int
+        How many runs at once.
+    waiting : dict of str to int
+        Runs of each stage still to execute, as far as is known before its turn.
+    seconds : dict of str to list of float
+        What each run executed now took, by stage.
     """
 
     total: int = 0
@@ -40,6 +49,9 @@ class Progress:
     outcomes: list[Outcome] = field(default_factory=list)
     cold: int = 0
     why_cold: str = ""
+    jobs: int = 1
+    waiting: dict[str, int] = field(default_factory=dict)
+    seconds: dict[str, list[float]] = field(default_factory=dict)
 
     @property
     def left(self) -> int:
@@ -53,6 +65,7 @@ def run_plan(
     jobs: int | None = None,
     watch: Watcher = lambda progress: None,
     kernels: Kernels | None = None,
+    deadline: float | None = None,
 ) -> Progress:
     """Execute what is missing of a plan.
 
@@ -68,6 +81,8 @@ def run_plan(
         Called with the progress after every change.
     kernels : Kernels, optional
         Where kernels come from; by default they are cold.
+    deadline : float, optional
+        Seconds that a run may take; by default what the params file says, where it says anything.
 
     Returns
     -------
@@ -77,8 +92,11 @@ def run_plan(
     store = RunStore(folder)
     store.sweep_out()
     stages = plan.runs
-    progress = Progress(total=sum(len(runs) for runs in stages.values()))
+    progress = Progress(total=sum(len(runs) for runs in stages.values()), jobs=jobs or available_cores())
+    for stage, runs in stages.items():
+        progress.waiting[stage] = sum(not store.path(stage, run.key).exists() for run in runs)
     lost: set[str] = set()
+    limit = plan.sweep.deadline if deadline is None else deadline
     for stage in STAGES:
         wanted = []
         for run in stages[stage]:
@@ -89,25 +107,36 @@ def run_plan(
                 lost.add(run.key)
             else:
                 wanted.append(run)
+        progress.waiting[stage] = len(wanted)
         watch(progress)
         place = kernels.place() if kernels and wanted else COLD
-        for outcome in run_jobs([make_job(run, folder, plan.sweep.folder, place) for run in wanted], jobs):
+        if wanted:
+            forget_products(folder)
+        todo = [make_job(run, folder, plan.sweep.folder, place, limit) for run in wanted]
+        for outcome in run_jobs(todo, jobs):
             why_cold = outcome.why_cold or (kernels.why_cold if kernels else "")
             progress.cold += bool(why_cold)
             progress.why_cold = progress.why_cold or why_cold
+            progress.waiting[stage] -= 1
             if outcome.error:
+                failed = next(run for run in wanted if run.key == outcome.key)
+                outcome = replace(outcome, parameters=settings(planned_node(failed)))
                 progress.failed += 1
                 progress.outcomes.append(outcome)
+                note_failure(store, outcome)
                 lost.add(outcome.key)
             else:
                 progress.done += 1
+                progress.seconds.setdefault(stage, []).append(outcome.seconds)
             watch(progress)
     if not progress.failed:
         store.forget_failures()
     return progress
 
 
-def make_job(run: Run, folder: Path, params_folder: Path, kernels: KernelPlace = COLD) -> Job:
+def make_job(
+    run: Run, folder: Path, params_folder: Path, kernels: KernelPlace = COLD, deadline: float | None = None
+) -> Job:
     """Return what a worker must know to execute a run."""
     info = {
         "stage": run.stage,
@@ -122,7 +151,9 @@ def make_job(run: Run, folder: Path, params_folder: Path, kernels: KernelPlace =
     where = tuple(places)
     store = folder.resolve()
     own = os.getpid()
-    return Job(store, run.stage, run.key, run.notebook, run.parameters, inputs, info, where, run.files, kernels, own)
+    return Job(
+        store, run.stage, run.key, run.notebook, run.parameters, inputs, info, where, run.files, kernels, own, deadline
+    )
 
 
 def run_jobs(jobs: list[Job], n_jobs: int | None) -> Iterator[Outcome]:
@@ -143,11 +174,11 @@ def run_jobs(jobs: list[Job], n_jobs: int | None) -> Iterator[Outcome]:
 
 def _in_pool(jobs: list[Job], n_jobs: int) -> Iterator[Outcome]:
     """Yield the outcomes of jobs until all are done or a worker is killed."""
+    if not jobs:
+        return
     from joblib import Parallel, delayed
     from joblib.externals.loky.process_executor import BrokenProcessPool
 
-    if not jobs:
-        return
     try:
         parallel = Parallel(n_jobs=n_jobs, backend="loky", return_as="generator_unordered", batch_size=1)
         yield from parallel(delayed(execute)(job) for job in jobs)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from fedlab.files import read_json, sha256_file, write_json
+from fedlab.files import (
+    TEMPORARY,
+    atomic_path,
+    locked_folder,
+    read_json,
+    remove_unlocked,
+    sha256_file,
+    write_json,
+)
 
 RUN_FILE = "run.json"
 NOTEBOOK_FILE = "notebook.ipynb"
@@ -52,20 +58,23 @@ class RunStore:
         """Return what `run.json` says of a run."""
         return dict(read_json(self.path(stage, key) / RUN_FILE))
 
+    def remove(self, stage: str, key: str) -> None:
+        """Remove a published run: it goes in one rename, and only then its files."""
+        gone = self._scratch / f"removed-{stage}-{key}"
+        shutil.rmtree(gone, ignore_errors=True)
+        gone.parent.mkdir(parents=True, exist_ok=True)
+        self.path(stage, key).rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
+
+    def under_way(self) -> list[str]:
+        """Return the names of the places that runs work in now, or were working in when they were killed."""
+        return [folder.name for folder in self._scratch.glob("[!.]*")]
+
     @contextmanager
     def workplace(self, stage: str, key: str) -> Iterator[Path]:
         """Give a fresh folder for one run to work in; whatever is left in it at the end is removed."""
-        name = f"{stage}-{key}-{uuid.uuid4().hex[:8]}"
-        unlocked = self._scratch / f".{name}"
-        unlocked.mkdir(parents=True)
-        handle = _lock(unlocked)
-        folder = unlocked.rename(self._scratch / name)
-        try:
+        with locked_folder(self._scratch, f"{stage}-{key}-") as folder:
             yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-            if handle is not None:
-                os.close(handle)
 
     def publish(self, workplace: Path, stage: str, key: str, info: dict[str, Any]) -> None:
         """List a finished run's outputs in its `run.json` and move it to its place in one rename.
@@ -82,9 +91,8 @@ class RunStore:
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists() and not self.holds(stage, key):
             # Someone has deleted or changed files of a published run: set it aside, so that the rename can be made.
-            broken = self._scratch / f"broken-{uuid.uuid4().hex}"
-            target.rename(broken)
-            shutil.rmtree(broken, ignore_errors=True)
+            with locked_folder(self._scratch, "broken-") as broken:
+                target.rename(broken / key)
         try:
             workplace.rename(target)
         except OSError:
@@ -96,12 +104,13 @@ class RunStore:
         self.failed.mkdir(parents=True, exist_ok=True)
         kept = self.failed / f"{stage}-{key}.ipynb"
         if (workplace / NOTEBOOK_FILE).exists():
-            shutil.copyfile(workplace / NOTEBOOK_FILE, kept)
+            with atomic_path(kept) as temporary:
+                shutil.copyfile(workplace / NOTEBOOK_FILE, temporary)
         return kept
 
     def forget_failure(self, stage: str, key: str) -> None:
         """Remove what an earlier failure of a run left."""
-        for suffix in (".ipynb", ".txt"):
+        for suffix in (".ipynb", ".txt", ".json"):
             (self.failed / f"{stage}-{key}{suffix}").unlink(missing_ok=True)
 
     def forget_failures(self) -> None:
@@ -109,28 +118,7 @@ class RunStore:
         shutil.rmtree(self.failed, ignore_errors=True)
 
     def sweep_out(self) -> None:
-        """Remove the workplaces of processes that are gone: what a killed sweep left behind."""
-        for folder in self._scratch.glob("[!.]*"):
-            handle = _lock(folder)
-            if handle is not None:
-                shutil.rmtree(folder, ignore_errors=True)
-                os.close(handle)
-
-
-def _lock(folder: Path) -> int | None:
-    """Lock a folder for as long as this process lives and holds the handle; None where another process has it.
-
-    The system frees the lock however a process ends, and a lock says more than a process number, which a zombie keeps
-    and a later process may get again. Where there are no such locks (Windows), None: leftovers then stay.
-    """
-    try:
-        import fcntl
-    except ImportError:
-        return None
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(handle)
-        return None
-    return handle
+        """Remove the workplaces and temporary files of processes that are gone: what a killed sweep left behind."""
+        remove_unlocked(self._scratch.glob("*"))
+        for folder in (self.folder, self.failed):
+            remove_unlocked(folder.glob(f"{TEMPORARY}*"))

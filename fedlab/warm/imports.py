@@ -17,16 +17,15 @@ from typing import Any
 # fmt: off
 # What a kernel itself needs, then what the pipeline's notebooks need.
 MODULES = (
-    "ipykernel.kernelapp", "ipykernel.zmqshell", "ipykernel.ipkernel", "ipykernel.comm", "IPython.core.completerlib",
-    "IPython.core.display", "IPython.core.magics", "jupyter_client", "numpy", "numpy.random", "pandas", "pyarrow",
-    "pyarrow.parquet", "matplotlib", "matplotlib.figure", "matplotlib.ticker", "matplotlib.backends.backend_agg",
-    "matplotlib.backends.backend_svg", "scipy.stats", "scipy.special", "scipy.optimize",
-    "scipy.sparse", "sklearn.ensemble", "sklearn.impute", "sklearn.linear_model", "sklearn.metrics",
-    "sklearn.model_selection", "sklearn.pipeline", "sklearn.preprocessing", "sklearn.tree", "skops.io", "joblib",
-    "pydantic",
-    "fedlab.records", "fedlab.partition", "fedlab.training", "fedlab.exchange", "fedlab.voting", "fedlab.evidence",
-    "fedlab.figures", "fedlab.pipeline.shards", "fedlab.pipeline.trained", "fedlab.pipeline.votes",
-    "fedlab.pipeline.results",
+    "ipykernel.kernelapp", "ipykernel.debugger", "ipykernel.zmqshell", "ipykernel.ipkernel", "ipykernel.comm",
+    "IPython.core.completerlib", "IPython.core.display", "IPython.core.magics", "jupyter_client", "numpy",
+    "numpy.random", "pandas", "pyarrow", "pyarrow.parquet", "matplotlib", "matplotlib.figure", "matplotlib.ticker",
+    "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg", "scipy.stats", "scipy.special",
+    "scipy.optimize", "scipy.sparse", "sklearn.ensemble", "sklearn.impute", "sklearn.linear_model",
+    "sklearn.metrics", "sklearn.model_selection", "sklearn.pipeline", "sklearn.preprocessing", "sklearn.tree",
+    "skops.io", "joblib", "pydantic", "fedlab.records", "fedlab.partition", "fedlab.training", "fedlab.exchange",
+    "fedlab.voting", "fedlab.evidence", "fedlab.figures", "fedlab.pipeline.shards", "fedlab.pipeline.trained",
+    "fedlab.pipeline.votes", "fedlab.pipeline.results",
 )
 # Variables that Python, the linker or a library reads once, when it starts: a kernel that wants another value of one
 # cannot come from this process. All others are set in the kernel before anything of the user's runs.

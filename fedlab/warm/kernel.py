@@ -32,6 +32,9 @@ def become_kernel(request: dict[str, Any], handles: list[int], connection: socke
     os.chdir(request["cwd"])
     os.environ.clear()
     os.environ.update(request["env"])
+    if "ipykernel.debugger" in sys.modules:
+        # As the debugger does when it is imported.
+        os.environ.setdefault("PYDEVD_USE_FRAME_EVAL", "NO")
     words = request["argv"]
     launcher = importlib.util.find_spec(LAUNCHER)
     sys.argv[:] = [str(launcher and launcher.origin), *words[3:]]

@@ -47,12 +47,16 @@ class WarmProvisioner(LocalProvisioner):
         except NotWarm as reason:
             WarmProvisioner.last = str(reason)
             self.log.info("the kernel is cold: %s", reason)
-            return await super().launch_kernel(cmd, **kwargs)
+            return await self.launch_cold(cmd, **kwargs)
         WarmProvisioner.last = ""
         self.process = kernel  # type: ignore[assignment]  # as good as a Popen here
         self.pid = self.pgid = kernel.pid
         self.cwd = kwargs.get("cwd") or Path.cwd()
         return self.connection_info
+
+    async def launch_cold(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
+        """Launch a kernel as jupyter_client does."""
+        return await super().launch_kernel(cmd, **kwargs)
 
     async def shutdown_requested(self, restart: bool = False) -> None:
         """Give a kernel that was asked to end half a second to do so: its manager looks again after 0.1 s only."""
@@ -95,14 +99,14 @@ def _handle(asked: Any, own: int, nothing: int) -> int:
     raise NotWarm("what a kernel prints can go to an open file only")
 
 
-def register() -> None:
+def register(name: str = NAME, provisioner: type[WarmProvisioner] = WarmProvisioner) -> None:
     """Make jupyter_client find the provisioner of this very package, installed or not.
 
     A package that is installed is found by its entry point; one that only `PYTHONPATH` names is not.
     """
-    place = f"{WarmProvisioner.__module__}:{WarmProvisioner.__qualname__}"
+    place = f"{provisioner.__module__}:{provisioner.__qualname__}"
     factory = KernelProvisionerFactory.instance()
-    factory.provisioners[NAME] = EntryPoint(NAME, place, factory.GROUP_NAME)
+    factory.provisioners[name] = EntryPoint(name, place, factory.GROUP_NAME)
 
 
 class _Own:

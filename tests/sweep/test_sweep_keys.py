@@ -41,6 +41,43 @@ def test_numpy_values_and_key_order_do_not_change_a_key(tmp_path):
     assert one == _key(tmp_path / "a.ipynb", y={"b": [np.int32(2)], "a": 1}, x=np.int64(3))
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"n_shards": 2.0, "seed": np.int64(1)}, {"n_shards": np.int32(2), "seed": 1}),
+        ({"scheme": "dirichlet", "alpha": 1}, {"scheme": "dirichlet", "alpha": np.float64(1.0)}),
+        ({"scheme": "quantity", "fractions": [1]}, {"scheme": "quantity", "fractions": [1.0]}),
+        ({"rule": {"name": "trimmed_mean", "trim": 0}}, {"rule": {"name": "trimmed_mean", "trim": 0.0}}),
+        ({"data": {"name": "synthetic", "n_rows": 300}}, {"data": {"name": "synthetic", "n_rows": 300.0}}),
+        *(
+            ({"quality": {"kind": "label_noise", "probability": one}}, {"quality": {"kind": "label_noise", **other}})
+            for one, other in ((1, {"probability": 1.0}), ([0, 1], {"probability": [0.0, 1.0]}))
+        ),
+    ],
+)
+def test_a_number_counts_by_its_value_where_its_type_is_declared(stubs, one, other):
+    """1, 1.0 and NumPy's 1 give one key; as two values of an axis they are one cell."""
+    first = {"n_shards": 1 if "fractions" in one else 2}
+    found = [plan(parse_sweep(first | content), stubs).votes[0] for content in (one, other)]
+    assert found[0].key == found[1].key
+    assert len(parse_sweep(first | {"blocks": [one, other]}).cells) == 1
+
+
+def test_a_number_without_a_declared_type_counts_by_its_type_too(stubs):
+    """scikit-learn's max_features is one feature for 1 and all for 1.0: two models."""
+    models = [{"class": "sklearn.ensemble.RandomForestClassifier", "max_features": value} for value in (1, 1.0)]
+    assert len(parse_sweep({"n_shards": 2, "model": models}).cells) == 2
+
+
+def test_extras_and_installed_libraries_count_for_the_runs_that_use_them(monkeypatch):
+    """crowd-kit for its rules alone, a library for the model that is taken from it; sklearn stands there anyway."""
+    monkeypatch.setattr(keys.metadata, "version", lambda name: f"{name} 1.0")
+    assert keys.extra_versions(["fedlab.voting.crowd"]) == {"crowd-kit": "crowd-kit 1.0"}
+    assert keys.extra_versions(["fedlab.voting.counting", "fedlab.voting.latent"]) == {}
+    assert keys.extra_versions([], ["click.core.Command"]) == {"click": "click 1.0"}
+    assert keys.extra_versions([], ["sklearn.ensemble.RandomForestClassifier", "numpy.ndarray"]) == {}
+
+
 def test_source_of_imported_modules_counts_and_other_source_does_not(tmp_path, monkeypatch):
     """A change in a module that the notebook imports through another changes the key; in one it does not, it stays."""
     package = tmp_path / "fedlab"
@@ -54,14 +91,15 @@ def test_source_of_imported_modules_counts_and_other_source_does_not(tmp_path, m
     notebook = tmp_path / "a.ipynb"
     write_notebook(notebook, "x = 1", "%matplotlib inline\nfrom fedlab.room import thing")
 
-    def source() -> str:
-        return keys.source_hash(notebook)
+    def source() -> dict[str, str]:
+        return keys.source_hashes(notebook)
 
     first = source()
     (package / "other.py").write_text("x = 2\n")
     assert source() == first
     (package / "base.py").write_text("deep = 2\n")
-    assert source() != first
+    now = source()
+    assert {name for name in now if now[name] != first[name]} == {"base.py"} and now.keys() == first.keys()
 
 
 def _closure(name):

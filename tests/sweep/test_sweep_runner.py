@@ -100,7 +100,7 @@ def test_a_kernel_that_dies_is_a_failed_run(params, stubs, tmp_path, change):
     """The sweep goes on and says what happened, though there is no notebook to look at."""
     change("3_vote.ipynb", 'if rule == "any": os._exit(3)')
     done = sweep(params, stubs, tmp_path / "results", "--no-figures")
-    assert done.exit_code == 1 and "4 of 8 cells" in done.output and "DeadKernelError" in done.output
+    assert done.exit_code == 1 and "4 of 8 cells" in done.output and "ended with exit status 3" in done.output
 
 
 @pytest.mark.slow
@@ -192,3 +192,16 @@ def test_a_file_that_changes_under_a_running_sweep_is_not_published(stubs, tmp_p
     process = start(tmp_path / "small.yaml", stubs, tmp_path / "results", "--no-figures")
     said = process.communicate(timeout=120)[0]
     assert process.returncode == 1 and "was changed while the run was executing" in said, said
+
+
+@pytest.mark.slow
+def test_a_notebook_that_is_edited_under_its_run_is_not_published(stubs, tmp_path, change):
+    """The key names its cells as they were when the sweep began."""
+    (tmp_path / "small.yaml").write_text("n_shards: 2\n")
+    edited = str(stubs / "3_vote.ipynb")
+    edit = f'text = open({edited!r}).read()\nopen({edited!r}, "w").write(text.replace("changed = 1", "changed = 2"))'
+    change("3_vote.ipynb", f"changed = 1\n{edit}")
+    process = start(tmp_path / "small.yaml", stubs, tmp_path / "results", "--no-figures")
+    said = process.communicate(timeout=120)[0]
+    assert process.returncode == 1 and "the notebook was changed while the run was executing" in said, said
+    assert not (tmp_path / "results" / "small" / "runs" / "vote").exists()

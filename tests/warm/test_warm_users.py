@@ -13,6 +13,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from click.testing import CliRunner
+from nbclient import NotebookClient
 from warm_kernels import alive, wait_until
 
 from fedlab.cli import main
@@ -43,7 +44,7 @@ def kinds(results: Path) -> set[str]:
 
 def contents(results: Path) -> dict[str, bytes]:
     """Return every file that a sweep made, without what says when and how long, and the pages that are made of it."""
-    left_out = {"run.json", "timings.csv", "notebook.ipynb", "report.html"}
+    left_out = {"run.json", "timings.csv", "notebook.ipynb", "report.html", "sweep.json", ".plan.json", ".made.json"}
     files = [path for path in results.rglob("*") if path.is_file() and path.name not in left_out]
     return {str(path.relative_to(results)): path.read_bytes() for path in files}
 
@@ -59,19 +60,21 @@ def shown(results: Path) -> dict[str, list]:
 
 @linux
 @pytest.mark.slow
-def test_a_sweep_has_the_same_bytes_warm_and_cold_for_one_job_and_two(tmp_path):
+def test_a_sweep_has_the_same_bytes_warm_and_cold_for_one_job_and_two_and_eight(tmp_path):
     """Table, figures, shards, model files, verdicts, and all that the notebooks show."""
     for results, options in (
         ("warm1", ("--jobs", "1")),
         ("warm2", ("--jobs", "2")),
         ("cold1", ("--cold", "--jobs", "1")),
         ("cold2", ("--cold", "--jobs", "2")),
+        ("warm8", ("--jobs", "8")),
+        ("cold8", ("--cold", "--jobs", "8")),
     ):
         assert "kernels" not in sweep(tmp_path, results, *options)
         assert kinds(tmp_path / results) == {results[:4]}
     warm = contents(tmp_path / "warm1")
     assert {Path(name).suffix for name in warm} >= {".csv", ".png", ".svg", ".skops", ".gz", ".json"}
-    for other in ("warm2", "cold1", "cold2"):
+    for other in ("warm2", "cold1", "cold2", "warm8", "cold8"):
         assert contents(tmp_path / other) == warm
         assert shown(tmp_path / other) == shown(tmp_path / "warm1")
 
@@ -115,7 +118,7 @@ def test_a_sweep_that_is_ended_leaves_no_process_and_no_folder(tmp_path, number,
         process.send_signal(number)
     said, _ = process.communicate(timeout=120)
     assert not list(tmp_path.glob("small/failed/*"))
-    assert process.returncode == (130 if number == signal.SIGINT else -number), said
+    assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}.get(number, -number), said
     assert wait_until(lambda: not _marked(mark)), _marked(mark)
     assert not any(folder.exists() for folder in own)
 
@@ -167,13 +170,12 @@ def test_the_entry_point_is_the_provisioner():
     assert EntryPoint(NAME, points[NAME], group).load() is WarmProvisioner
 
 
-NOTEBOOK = "import matplotlib.pyplot as plt\nimport os\nplt.plot([1, 2])\nplt.show()\nprint(os.getppid())"
+FEDLAB = [sys.executable, "-m", "fedlab.cli", "warm"]
 
 
-@linux
-@pytest.mark.slow
-def test_papermill_takes_the_kernel_by_name_and_processes_share_a_template(tmp_path):
-    """`fedlab warm run` gives two papermill processes kernels of one parent; both draw."""
+@pytest.fixture
+def installed(tmp_path) -> dict[str, str]:
+    """Give an environment in which the package is installed, and its kernel known to Jupyter."""
     # What installing the package does: an entry point on the path, and the kernel's description.
     about = tmp_path / "path" / "fedlab_test-1.dist-info"
     about.mkdir(parents=True)
@@ -183,8 +185,17 @@ def test_papermill_takes_the_kernel_by_name_and_processes_share_a_template(tmp_p
     )
     path = os.pathsep.join([str(tmp_path / "path"), str(ROOT)])
     environment = dict(os.environ) | {"PYTHONPATH": path, "JUPYTER_DATA_DIR": str(tmp_path / "data")}
-    fedlab = [sys.executable, "-m", "fedlab.cli", "warm"]
-    subprocess.run([*fedlab, "install", "--user"], env=environment, check=True)
+    subprocess.run([*FEDLAB, "install", "--user"], env=environment, check=True)
+    return environment
+
+
+NOTEBOOK = "import matplotlib.pyplot as plt\nimport os\nplt.plot([1, 2])\nplt.show()\nprint(os.getppid())"
+
+
+@linux
+@pytest.mark.slow
+def test_papermill_takes_the_kernel_by_name_and_processes_share_a_template(tmp_path, installed):
+    """`fedlab warm run` gives two papermill processes kernels of one parent; both draw."""
     nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(NOTEBOOK)]), tmp_path / "in.ipynb")
     script = (
         "import subprocess, sys\n"
@@ -192,8 +203,8 @@ def test_papermill_takes_the_kernel_by_name_and_processes_share_a_template(tmp_p
         "    words = [sys.executable, '-m', 'papermill', 'in.ipynb', f'{name}.ipynb', '-k', 'fedlab-warm']\n"
         "    subprocess.run(words, check=True)\n"
     )
-    run = [*fedlab, "run", sys.executable, "-c", script]
-    subprocess.run(run, env=environment, cwd=tmp_path, check=True, capture_output=True)
+    run = [*FEDLAB, "run", sys.executable, "-c", script]
+    subprocess.run(run, env=installed, cwd=tmp_path, check=True, capture_output=True)
     parents = []
     for name in ("one", "two"):
         outputs = nbformat.read(tmp_path / f"{name}.ipynb", as_version=4).cells[-1].outputs
@@ -201,6 +212,27 @@ def test_papermill_takes_the_kernel_by_name_and_processes_share_a_template(tmp_p
         parents.append(next(output["text"] for output in outputs if output["output_type"] == "stream"))
     assert parents[0] == parents[1]
     assert json.loads((tmp_path / "data" / "kernels" / NAME / "kernel.json").read_text())["language"] == "python"
+
+
+@linux
+@pytest.mark.slow
+def test_nbval_takes_the_kernel_by_name(tmp_path, installed):
+    """Outputs of a warm kernel, a figure among them, are those that were stored from a cold one; others are told."""
+    cells = [
+        "import matplotlib.pyplot as plt\nlines = plt.plot([1, 2])",
+        "import pandas as pd\npd.DataFrame({'a': [1]})",
+    ]
+    cells.append("print('wrong')")
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in cells])
+    NotebookClient(notebook).execute()
+    notebook.cells[-1].outputs[0].text = "right"
+    nbformat.write(notebook, tmp_path / "in.ipynb")
+    words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), "in.ipynb"]
+    kernel = ["--nbval-kernel-name", NAME]
+    for how, failed in (("--nbval", 1), ("--nbval-lax", 0)):
+        done = subprocess.run([*words, how, *kernel], env=installed, cwd=tmp_path, capture_output=True, text=True)
+        expected = "1 failed, 2 passed" if failed else "3 passed"
+        assert done.returncode == failed and expected in done.stdout, done.stdout + done.stderr
 
 
 def test_a_command_run_warm_has_its_own_exit_status():

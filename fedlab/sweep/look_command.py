@@ -1,0 +1,271 @@
+"""`fedlab why`, `status`, `ls`, `rm` and `verify`: what a sweep's folder holds, and whether it is as it should be."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from fedlab.errors import FedlabError
+from fedlab.sweep.command import find_notebooks, find_params, notebooks_option, results_option, running_options
+
+if TYPE_CHECKING:
+    from fedlab.sweep.graph import Plan
+    from fedlab.sweep.stored import Stored
+    from fedlab.sweep.why import Stock
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _params_option(function: F) -> F:
+    text = "Params file that says which runs are wanted; repeatable; by default those that were swept there."
+    return click.option("--params", "-p", multiple=True, help=text)(function)
+
+
+def _given(params: tuple[str, ...], notebooks: Path | None) -> list[tuple[Path, Path]]:
+    return [(find_params(name), notebooks or find_notebooks()) for name in params]
+
+
+def _plans(folder: Path, params: tuple[str, ...], notebooks: Path | None) -> list[tuple[Plan, Path]]:
+    """Return the plans that say what a folder should hold, each with its notebooks."""
+    from fedlab.sweep.stored import current_plans, remembered
+
+    given = _given(params, notebooks)
+    places = [place for _, place in given] or [Path(entry["notebooks"]) for entry in remembered(folder)]
+    return list(zip(current_plans(folder, given), places, strict=True))
+
+
+@click.command()
+@click.argument("run")
+@_params_option
+@results_option
+@notebooks_option
+def why(run: str, params: tuple[str, ...], results: Path, notebooks: Path | None) -> None:
+    """Say why RUN is fresh, stale, new or missing: what it was made from that has changed, from what to what.
+
+    RUN is a key, the beginning of one, stage/key, or the folder of a run. A params file, or the name of one that
+    comes with fedlab, in its place means all its runs that are not fresh.
+    """
+    from fedlab.sweep.stored import find_run, read_plan
+
+    if _is_params(run):
+        plan = read_plan(find_params(run), notebooks or find_notebooks())
+        _why_all(plan, results / plan.sweep.name)
+        return
+    stored = find_run(run, results)
+    if stored is None and not params:
+        raise FedlabError(
+            f"no stored run in {results} answers to {run!r}; a run that is not there yet needs its params file too: "
+            f"fedlab why {run} --params FILE"
+        )
+    given = _given(params, notebooks)
+    folder = stored.folder.parent.parent.parent if stored else results / read_plan(*given[0]).sweep.name
+    _why_one(run, stored, folder, [plan for plan, _ in _plans(folder, params, notebooks)])
+
+
+def _is_params(name: str) -> bool:
+    try:
+        return find_params(name).is_file()
+    except FedlabError:
+        return False
+
+
+def _stock(folder: Path, plans: list[Plan]) -> Stock:
+    from fedlab.sweep.stored import every_run
+    from fedlab.sweep.why import Stock
+
+    return Stock(folder, (key for _, key in every_run(plans)))
+
+
+def _why_all(plan: Plan, folder: Path) -> None:
+    from fedlab.sweep.changes import planned_node
+    from fedlab.sweep.stored import every_run
+
+    stock = _stock(folder, [plan])
+    found = [stock.why(planned_node(run)) for run in every_run([plan]).values()]
+    for reason in found:
+        if reason.state != "fresh":
+            click.echo("\n".join(reason.lines()))
+    fresh = sum(reason.state == "fresh" for reason in found)
+    click.echo(f"{len(found)} runs are wanted: {fresh} fresh, {len(found) - fresh} not")
+
+
+def _why_one(name: str, stored: Stored | None, folder: Path, plans: list[Plan]) -> None:
+    from fedlab.sweep.changes import planned_node
+    from fedlab.sweep.stored import answers, every_run
+    from fedlab.sweep.why import unwanted_lines
+
+    wanted = every_run(plans)
+    stock = _stock(folder, plans)
+    if stored is not None and (stored.stage, stored.key) not in wanted:
+        nodes = [planned_node(run) for run in wanted.values() if run.stage == stored.stage]
+        click.echo("\n".join(unwanted_lines(stock.nodes[stored.key], nodes)))
+        return
+    meant = [run for run in wanted.values() if answers(run.stage, run.key, stored.name if stored else name)]
+    if len(meant) != 1:
+        what = "is no run, stored or wanted" if not meant else f"begins {len(meant)} keys; give more of it"
+        raise FedlabError(f"{name!r} {what}; fedlab sweep PARAMS --dry-run lists the wanted ones, fedlab ls the stored")
+    click.echo("\n".join(stock.why(planned_node(meant[0])).lines()))
+
+
+@click.command()
+@click.argument("sweep", required=False)
+@results_option
+def status(sweep: str | None, results: Path) -> None:
+    """Say how far SWEEP is (its name or its folder; by default every one): counts, what runs, failures, time left.
+
+    The estimate says what it is based on, and "unknown" where nothing tells.
+    """
+    from fedlab.sweep.status import status_lines
+    from fedlab.sweep.stored import sweep_folder, sweeps
+
+    folders = [sweep_folder(sweep, results)] if sweep else sweeps(results)
+    if not folders:
+        click.echo(f"{results} holds no sweep")
+    for folder in folders:
+        click.echo("\n".join(status_lines(folder)))
+
+
+@click.command(name="ls")
+@click.argument("sweep", required=False)
+@_params_option
+@results_option
+@notebooks_option
+def list_runs(sweep: str | None, params: tuple[str, ...], results: Path, notebooks: Path | None) -> None:
+    """List the sweeps in the folder of results, or the runs of SWEEP (its name or its folder) and the disk they use.
+
+    "wanted" says whether the params file, as it stands now, still wants a run; "?" where none is known.
+    """
+    from fedlab.sweep.listing import disk_lines, rows, run_lines, wanted_names
+    from fedlab.sweep.stored import remembered, stored_runs, sweep_folder, sweeps
+
+    if sweep:
+        folder = sweep_folder(sweep, results)
+        known = bool(params or remembered(folder))
+        wanted = wanted_names(folder, _plans(folder, params, notebooks)) if known else None
+        click.echo("\n".join(run_lines(rows(folder, wanted))))
+        return
+    runs = {folder: stored_runs(folder) for folder in sweeps(results)}
+    for folder, found in runs.items():
+        click.echo(f"{folder.name:20} {disk_lines(found)[-1].removeprefix('total').strip()}")
+    click.echo(f"{'total':20} {disk_lines([run for found in runs.values() for run in found])[-1][5:].strip()}")
+
+
+@click.command(name="rm")
+@click.argument("runs", nargs=-1)
+@click.option("--stale", metavar="SWEEP", help="Remove all runs of SWEEP that its params files do not want any more.")
+@_params_option
+@results_option
+@notebooks_option
+@click.option("--dry-run", is_flag=True, help="Print what would be removed.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+def remove_runs(
+    runs: tuple[str, ...],
+    stale: str | None,
+    params: tuple[str, ...],
+    results: Path,
+    notebooks: Path | None,
+    dry_run: bool,
+    yes: bool,
+) -> None:
+    """Remove stored RUNS (keys, beginnings of keys, stage/key, folders), or with --stale those that nothing wants.
+
+    Nothing is removed from a folder while a sweep runs there.
+    """
+    from fedlab.sweep.listing import disk_lines, remove, rows, run_lines, runs_named, wanted_names
+    from fedlab.sweep.stored import sweep_folder
+
+    if bool(runs) == bool(stale):
+        raise FedlabError("name runs to remove, or give --stale SWEEP; not both")
+    if stale:
+        folder = sweep_folder(stale, results)
+        table = rows(folder, wanted_names(folder, _plans(folder, params, notebooks)))
+        gone = [row for row in table if not row.wanted]
+        found = [row.run for row in gone]
+        if not found:
+            click.echo(f"{folder}: all {len(table)} runs are wanted")
+            return
+        click.echo("\n".join(run_lines(gone)))
+    else:
+        found = runs_named(runs, results)
+        click.echo("\n".join([*(run.name for run in found), *disk_lines(found)[-1:]]))
+    if dry_run:
+        return
+    if not yes:
+        click.confirm(f"Remove these {len(found)} runs?", abort=True)
+    remove(found)
+    click.echo(f"removed  {len(found)} run{'s' if len(found) != 1 else ''}")
+
+
+@click.command()
+@click.argument("sweep")
+@click.option("--sample", type=click.IntRange(min=1), default=5, show_default=True, help="How many runs to run again.")
+@click.option("--all", "every", is_flag=True, help="Run all again.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Which ones are drawn.")
+@_params_option
+@running_options
+@results_option
+@notebooks_option
+def verify(
+    sweep: str,
+    sample: int,
+    every: bool,
+    seed: int,
+    params: tuple[str, ...],
+    jobs: int | None,
+    warm: bool,
+    results: Path,
+    notebooks: Path | None,
+) -> None:
+    """Check SWEEP (its name or its folder): all files against their hashes, and a sample of runs run again.
+
+    What a run wrote, printed and drew must come out the same; seconds do not count. Stored runs are not touched.
+    The exit status is 1 if anything differs.
+    """
+    from fedlab.sweep.kernels import Kernels
+    from fedlab.sweep.listing import figures_run
+    from fedlab.sweep.status import in_use
+    from fedlab.sweep.stored import every_run, stored_runs, sweep_folder, time_text
+    from fedlab.sweep.verify import sample as drawn
+    from fedlab.sweep.verify import verify as check
+
+    start = time.monotonic()
+    folder = sweep_folder(sweep, results)
+    plans = _plans(folder, params, notebooks)
+    wanted = every_run(plan for plan, _ in plans)
+    places = {run.key: plan.sweep.folder for plan, _ in plans for run in every_run([plan]).values()}
+    for plan, place in plans:
+        figures = figures_run(plan.sweep, folder, place)
+        if figures:
+            wanted[figures.stage, figures.key] = figures
+            places[figures.key] = folder
+    stored = stored_runs(folder)
+    able = [wanted[run.stage, run.key] for run in stored if (run.stage, run.key) in wanted]
+    if not able:
+        raise FedlabError(
+            f"none of the {len(stored)} runs in {folder} is wanted as things are now, so none can be run again; "
+            "fedlab ls and fedlab why say more"
+        )
+    chosen = drawn(able, None if every else sample, seed)
+
+    def told(name: str, found: list[str]) -> None:
+        click.echo("\n  ".join([f"{'differs' if found else 'same':8} {name}", *found]))
+
+    with in_use(folder), Kernels(warm) as kernels:
+        verdict = check(folder, stored, [(run, places[run.key]) for run in chosen], jobs, kernels, told)
+    for name, source in verdict.skipped.items():
+        click.echo(f"skipped  {name}: {source}, which it reads, is not whole")
+    for name, found in verdict.altered.items():
+        click.echo("\n  ".join([f"altered  {name}", *found]))
+    click.echo(
+        f"files    of {len(stored)} runs compared with their hashes: {len(verdict.altered)} runs altered\n"
+        f"again    {len(verdict.again)} of {len(able)} wanted runs in {time_text(time.monotonic() - start)}: "
+        f"{sum(map(bool, verdict.again.values()))} differ"
+    )
+    if verdict.scratch:
+        click.echo(f"compare  {verdict.scratch} holds what differs, as it came out now")
+    if not verdict.sound:
+        raise SystemExit(1)
