@@ -218,7 +218,10 @@ def test_papermill_takes_the_kernel_by_name_and_processes_share_a_template(tmp_p
 @pytest.mark.slow
 def test_nbval_takes_the_kernel_by_name(tmp_path, installed):
     """Outputs of a warm kernel, a figure among them, are those that were stored from a cold one; others are told."""
-    cells = ["import matplotlib.pyplot as plt\nlines = plt.plot([1, 2])", "import pandas as pd\npd.DataFrame({'a': [1]})"]
+    cells = [
+        "import matplotlib.pyplot as plt\nlines = plt.plot([1, 2])",
+        "import pandas as pd\npd.DataFrame({'a': [1]})",
+    ]
     cells.append("print('wrong')")
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in cells])
     NotebookClient(notebook).execute()
