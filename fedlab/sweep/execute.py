@@ -191,6 +191,8 @@ def _run_notebook(job: Job, folder: Path) -> str:
         _quiet(folder / LOG_FILE),
         time_limit(job.deadline) as limit,
     ):
+        # What a cell prints comes in as many pieces as time makes of it.
+        config.NotebookClient.coalesce_streams = True
         config.NotebookClient.on_cell_execute = lambda cell, cell_index: at.append(_named(cell_index + 1, cell.source))
         try:
             _papermill(job, folder, config)

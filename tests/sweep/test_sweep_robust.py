@@ -264,26 +264,36 @@ def kill_again_and_again(stubs: Path, tmp_path: Path, grid: str, kills: int, see
 @pytest.mark.parametrize("kind", ["--warm", pytest.param("--cold", marks=pytest.mark.slow)])
 def test_a_sweep_killed_at_a_few_moments_ends_as_an_undisturbed_one(stubs, tmp_path, kind):
     """The same bytes; no process, temporary file, scratch folder or socket is left."""
-    kill_again_and_again(stubs, tmp_path, "rule: any\n", 5, 1, kind)
+    kill_again_and_again(stubs, tmp_path, "rule: any\n", 4, 1, kind)
 
 
 @linux
 @pytest.mark.slow
 def test_a_sweep_killed_at_fifty_moments_ends_as_an_undisturbed_one(stubs, tmp_path):
     """The same bytes; no process, temporary file, scratch folder or socket is left."""
-    kill_again_and_again(stubs, tmp_path, "rule: [any, soft]\nseed: [0, 1]\n", 50, 2)
+    kill_again_and_again(stubs, tmp_path, "rule: [any, soft]\n", 50, 2)
 
 
 @linux
-def test_a_batch_queue_that_ends_a_sweep_loses_nothing_that_is_done(params, stubs, tmp_path, change):
-    """SIGTERM: status 143, how to go on, finished runs kept, kernels and template gone though one hangs."""
+@pytest.mark.parametrize(
+    ("number", "jobs", "status"),
+    [
+        (signal.SIGTERM, "2", 143),
+        pytest.param(signal.SIGTERM, "1", 143, marks=pytest.mark.slow),
+        pytest.param(signal.SIGINT, "1", 130, marks=pytest.mark.slow),
+    ],
+)
+def test_a_batch_queue_that_ends_a_sweep_loses_nothing_that_is_done(
+    params, stubs, tmp_path, change, number, jobs, status
+):
+    """SIGTERM, Ctrl-C: exit status, how to go on, finished runs kept, kernels and template gone though one hangs."""
     change("3_vote.ipynb", STUCK.format(str(tmp_path / "kernel")))
     mark = f"MARK_{os.urandom(8).hex()}"
-    process = start(words_of(params, stubs, tmp_path / "results"), **{mark: "1"})
+    process = start(words_of(params, stubs, tmp_path / "results", "--jobs", jobs), **{mark: "1"})
     assert wait_until((tmp_path / "kernel").exists, 120)
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(number)
     said, _ = process.communicate(timeout=60)
-    assert process.returncode == 143 and "the same command goes on from here" in said, said
+    assert process.returncode == status and "the same command goes on from here" in said, said
     assert wait_until(lambda: not marked(mark)), marked(mark)
     assert whole(tmp_path / "results") == 12
     assert not [path for path in scratch(tmp_path / "results") if path.parent != Path(_short_folder())]
