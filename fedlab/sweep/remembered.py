@@ -20,7 +20,7 @@ from fedlab.sweep.params import Cell, Sweep, import_paths, read_sweep
 PLAN = ".plan.json"
 MADE = ".made.json"
 # What is made of a sweep's runs, beside the pictures in `figures/`.
-PRODUCTS = ("results.csv", "results.parquet", "timings.csv", "sweep.json", "report.html")
+PRODUCTS = ("results.csv", "results.parquet", "timings.csv", "sweep.json", "params.yaml", "report.html")
 # What many runs have in common stands in the file once.
 _SHARED = ("versions", "code", "source")
 
@@ -123,7 +123,9 @@ def _made_of(params: Path, results: Path, notebooks: Path) -> tuple[Path, str]:
                 for name in {*NOTEBOOKS.values(), str(top.get("figures", "4_figures.ipynb"))}
             },
             "source": {
-                file.relative_to(PACKAGE).as_posix(): sha256_file(file) for file in sorted(PACKAGE.rglob("*.py"))
+                file.relative_to(PACKAGE).as_posix(): sha256_file(file)
+                for file in sorted(PACKAGE.rglob("*.*"))
+                if file.suffix in (".py", ".css", ".js")
             },
             "versions": versions() | {"nbconvert": metadata.version("nbconvert"), "python": sys.version},
         }
