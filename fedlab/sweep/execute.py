@@ -52,7 +52,6 @@ class Job:
     import_from: tuple[str, ...] = ()
     files: dict[str, str] = field(default_factory=dict)
     kernels: KernelPlace = COLD
-    owner: int = 0
     deadline: float | None = None
 
 
@@ -82,7 +81,6 @@ def execute(job: Job) -> Outcome:
     Outcome
         Its ``error`` is empty when the run is published; otherwise one line, and ``notebook`` holds the traceback.
     """
-    _end_with(job.owner)
     store = RunStore(job.store)
     store.forget_failure(job.stage, job.key)
     start = time.perf_counter()
@@ -106,17 +104,14 @@ def execute(job: Job) -> Outcome:
     return Outcome(job.stage, job.key, seconds, parameters=job.parameters, why_cold=why_cold)
 
 
-_WATCHED: set[int] = set()
+def end_with(owner: int) -> None:
+    """End this worker as soon as the sweep that started it is gone: kill -9 of a sweep reaches it alone.
 
-
-def _end_with(owner: int) -> None:
-    """End this worker as soon as the sweep that started it is gone: kill -9 and SIGTERM of a sweep reach it alone.
-
-    Where the worker is no child of the sweep's (it is the sweep itself, or on another machine), nothing is watched.
+    Parameters
+    ----------
+    owner : int
+        The sweep's process number, which is the worker's parent's.
     """
-    if os.getppid() != owner or owner in _WATCHED:
-        return
-    _WATCHED.add(owner)
 
     def watch() -> None:
         while os.getppid() == owner:

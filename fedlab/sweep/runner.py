@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fedlab.sweep.changes import planned_node, settings
-from fedlab.sweep.execute import Job, Outcome, execute
+from fedlab.sweep.execute import Job, Outcome, end_with, execute
 from fedlab.sweep.failures import note_failure
 from fedlab.sweep.graph import STAGES, Plan, Run
 from fedlab.sweep.kernels import COLD, KernelPlace, Kernels
@@ -150,9 +150,8 @@ def make_job(
     places = dict.fromkeys([str(params_folder.resolve()), str(Path.cwd())])
     where = tuple(places)
     store = folder.resolve()
-    own = os.getpid()
     return Job(
-        store, run.stage, run.key, run.notebook, run.parameters, inputs, info, where, run.files, kernels, own, deadline
+        store, run.stage, run.key, run.notebook, run.parameters, inputs, info, where, run.files, kernels, deadline
     )
 
 
@@ -180,7 +179,15 @@ def _in_pool(jobs: list[Job], n_jobs: int) -> Iterator[Outcome]:
     from joblib.externals.loky.process_executor import BrokenProcessPool
 
     try:
-        parallel = Parallel(n_jobs=n_jobs, backend="loky", return_as="generator_unordered", batch_size=1)
+        parallel = Parallel(
+            n_jobs=n_jobs,
+            backend="loky",
+            return_as="generator_unordered",
+            batch_size=1,
+            # From their first moment: a sweep may be killed before its workers have got a run.
+            initializer=end_with,
+            initargs=(os.getpid(),),
+        )
         yield from parallel(delayed(execute)(job) for job in jobs)
     except BrokenProcessPool:
         return
