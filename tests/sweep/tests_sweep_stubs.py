@@ -22,7 +22,7 @@ STUBS = {
     ),
     "2_train.ipynb": (
         _lines('shards = ""', 'model = "random_forest"', "test_size = 0.2", "random_state = 42", 'format = "skops"')
-        + _lines("", "pooled = False", 'out_dir = ""'),
+        + _lines("", "compact = None", "pooled = False", 'out_dir = ""'),
         'write("trained.json", read(shards, "partition.json"))',
     ),
     "3_vote.ipynb": (
