@@ -169,7 +169,7 @@ def test_the_list_command_names_what_params_files_may_use():
     said = CliRunner().invoke(main, ["list"]).output
     for name in ("nhefs", "dirichlet", "random_forest", "skops", "majority"):
         assert name in said
-    assert CliRunner().invoke(main, ["list", "formats"]).output == "formats: joblib, pkl, skops\n"
+    assert CliRunner().invoke(main, ["list", "formats"]).output == "formats: compact, joblib, pkl, skops\n"
 
 
 @pytest.mark.slow
