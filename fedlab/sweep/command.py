@@ -47,6 +47,7 @@ def running_options(function: F) -> F:
             default=True,
             help="Fork kernels from one process that has imported the libraries; see docs/warm.md.",
         ),
+        click.option("--scheduler", metavar="ADDRESS", help="Run on a Dask cluster, tcp://…; see docs/cluster.md."),
     )
     for option in reversed(options):
         function = option(function)
@@ -71,6 +72,7 @@ def sweep(
     params: str,
     jobs: int | None,
     warm: bool,
+    scheduler: str | None,
     deadline: float | None,
     results: Path,
     notebooks: Path | None,
@@ -96,7 +98,7 @@ def sweep(
     if explain or dry_run:
         _print_plan(plan, folder, explain)
         return
-    if _run(plan, plan, memory, folder, jobs, warm, deadline, figures):
+    if _run(plan, plan, memory, folder, jobs, warm, scheduler, deadline, figures):
         raise SystemExit(1)
 
 
@@ -106,7 +108,15 @@ def sweep(
 @deadline_option
 @results_option
 @click.option("--figures/--no-figures", default=True, help="Draw the figures and the report at the end.")
-def retry(sweep: str, jobs: int | None, warm: bool, deadline: float | None, results: Path, figures: bool) -> None:
+def retry(
+    sweep: str,
+    jobs: int | None,
+    warm: bool,
+    scheduler: str | None,
+    deadline: float | None,
+    results: Path,
+    figures: bool,
+) -> None:
     """Run again what failed in SWEEP (its name or its folder), and what could not be tried for want of it.
 
     Nothing else is run, whatever else is missing or stale. The table of what failed is printed first.
@@ -140,7 +150,7 @@ def retry(sweep: str, jobs: int | None, warm: bool, deadline: float | None, resu
         if votes or any(run.stage == "figures" for run in found):
             part = Plan(plan.sweep, votes)
             memory = Memory(Path(entry["params"]), folder.parent, Path(entry["notebooks"]))
-            failed += _run(part, plan, memory, folder, jobs, warm, deadline, figures)
+            failed += _run(part, plan, memory, folder, jobs, warm, scheduler, deadline, figures)
     if failed:
         raise SystemExit(1)
 
@@ -152,6 +162,18 @@ def _behind(run: Run) -> Iterator[Run]:
         yield from _behind(source)
 
 
+@contextmanager
+def _cluster(scheduler: str | None) -> Iterator[Any]:
+    """Connect to a cluster where one is asked for."""
+    if scheduler is None:
+        yield None
+        return
+    from fedlab.sweep.cluster import connected
+
+    with connected(scheduler) as client:
+        yield client
+
+
 def _run(
     part: Plan,
     whole: Plan,
@@ -159,6 +181,7 @@ def _run(
     folder: Path,
     jobs: int | None,
     warm: bool,
+    scheduler: str | None,
     deadline: float | None,
     figures: bool,
 ) -> int:
@@ -175,11 +198,18 @@ def _run(
 
     asked = whole.sweep
     try:
-        with stop_on_terminate(), Reporter(folder, memory.params, part) as reporter, Kernels(warm) as kernels:
+        with (
+            stop_on_terminate(),
+            _cluster(scheduler) as cluster,
+            Reporter(folder, memory.params, part) as reporter,
+            Kernels(warm) as kernels,
+        ):
             remember(folder, memory.params, memory.notebooks)
             memory.keep_plan(whole)
             with _progress_bar(asked.name) as show:
-                progress = run_plan(part, folder, jobs, lambda now: show(now, reporter.watch(now)), kernels, deadline)
+                progress = run_plan(
+                    part, folder, jobs, lambda now: show(now, reporter.watch(now)), kernels, deadline, cluster
+                )
             failures = list(progress.outcomes)
             n_rows, failed = finish(whole, folder, progress, memory, figures, kernels)
             if failed:

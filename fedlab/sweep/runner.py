@@ -6,7 +6,9 @@ import os
 import subprocess
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from fedlab.sweep.changes import planned_node, settings
 from fedlab.sweep.execute import Job, Outcome, end_with, execute
@@ -66,6 +68,7 @@ def run_plan(
     watch: Watcher = lambda progress: None,
     kernels: Kernels | None = None,
     deadline: float | None = None,
+    cluster: Any = None,
 ) -> Progress:
     """Execute what is missing of a plan.
 
@@ -83,6 +86,8 @@ def run_plan(
         Where kernels come from; by default they are cold.
     deadline : float, optional
         Seconds that a run may take; by default what the params file says, where it says anything.
+    cluster : distributed.Client, optional
+        Where runs are executed (see `fedlab.sweep.cluster`); by default on this machine.
 
     Returns
     -------
@@ -92,7 +97,7 @@ def run_plan(
     store = RunStore(folder)
     store.sweep_out()
     stages = plan.runs
-    progress = Progress(total=sum(len(runs) for runs in stages.values()), jobs=jobs or available_cores())
+    progress = Progress(total=sum(len(runs) for runs in stages.values()), jobs=_at_once(jobs, cluster))
     for stage, runs in stages.items():
         progress.waiting[stage] = sum(not store.path(stage, run.key).exists() for run in runs)
     lost: set[str] = set()
@@ -113,7 +118,7 @@ def run_plan(
         if wanted:
             forget_products(folder)
         todo = [make_job(run, folder, plan.sweep.folder, place, limit) for run in wanted]
-        for outcome in run_jobs(todo, jobs):
+        for outcome in run_jobs(todo, jobs, cluster):
             why_cold = outcome.why_cold or (kernels.why_cold if kernels else "")
             progress.cold += bool(why_cold)
             progress.why_cold = progress.why_cold or why_cold
@@ -155,20 +160,26 @@ def make_job(
     )
 
 
-def run_jobs(jobs: list[Job], n_jobs: int | None) -> Iterator[Outcome]:
+def run_jobs(jobs: list[Job], n_jobs: int | None, cluster: Any = None) -> Iterator[Outcome]:
     """Execute jobs side by side and yield each outcome as it comes.
 
     A worker process that is killed (for want of memory, most likely) takes the pool with it: what was not finished is
     then tried once more, one at a time, and counts as failed if that kills its worker again.
     """
+    if cluster is None:
+        pool, most = _in_pool, min(n_jobs or available_cores(), len(jobs) or 1)
+    else:
+        from fedlab.sweep.cluster import on_cluster, threads
+
+        pool, most = partial(on_cluster, cluster), n_jobs or threads(cluster)
     left = {(job.stage, job.key): job for job in jobs}
-    for outcome in _in_pool(jobs, min(n_jobs or available_cores(), len(jobs) or 1)):
+    for outcome in pool(jobs, most):
         left.pop((outcome.stage, outcome.key))
         yield outcome
     for job in left.values():
         killed = "the worker process was killed, most likely for want of memory; use a smaller --jobs"
         # With two jobs allowed, joblib runs the one in a process of its own and not in this one.
-        yield next(_in_pool([job], 2), Outcome(job.stage, job.key, 0.0, killed, "none", job.parameters))
+        yield next(pool([job], 2), Outcome(job.stage, job.key, 0.0, killed, "none", job.parameters))
 
 
 def _in_pool(jobs: list[Job], n_jobs: int) -> Iterator[Outcome]:
@@ -191,6 +202,14 @@ def _in_pool(jobs: list[Job], n_jobs: int) -> Iterator[Outcome]:
         yield from parallel(delayed(execute)(job) for job in jobs)
     except BrokenProcessPool:
         return
+
+
+def _at_once(jobs: int | None, cluster: Any) -> int:
+    if cluster is None or jobs:
+        return jobs or available_cores()
+    from fedlab.sweep.cluster import threads
+
+    return threads(cluster)
 
 
 def available_cores() -> int:
