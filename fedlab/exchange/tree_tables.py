@@ -10,20 +10,22 @@ from fedlab.records.distinct import group_rows
 
 Tables = dict[str, np.ndarray]
 
-# What is stored, with the dimensions of each; everything else of a tree follows from it.
-_DIMENSIONS = {
-    "n_nodes": 1,
-    "is_leaf": 1,
-    "split": 1,
-    "split_feature": 1,
-    "split_threshold": 1,
-    "split_missing_left": 1,
-    "answer": 1,
-    "answer_values": 2,
-    "answer_weight": 1,
-    "answer_rows": 1,
+# What is stored, with the dimensions of each and the kinds of its numbers: whole and not negative, truth values, any
+# finite ones. Everything else of a tree follows from it.
+_WHOLE, _TRUTH, _REAL = "u", "b", "f"
+_STORED = {
+    "n_nodes": (1, _WHOLE),
+    "is_leaf": (1, _WHOLE),
+    "split": (1, _WHOLE),
+    "split_feature": (1, _WHOLE),
+    "split_threshold": (1, _REAL),
+    "split_missing_left": (1, _TRUTH),
+    "answer": (1, _WHOLE),
+    "answer_values": (2, _REAL),
+    "answer_weight": (1, _REAL),
+    "answer_rows": (1, _WHOLE),
 }
-TABLES = tuple(_DIMENSIONS)
+TABLES = tuple(_STORED)
 
 
 def tables_of(trees: list[Any]) -> Tables:
@@ -183,11 +185,11 @@ def _narrow_float(numbers: np.ndarray) -> np.ndarray:
 
 def _check(tables: Tables) -> None:
     """Refuse tables that are missing, of another shape, or hold what is no number."""
-    if set(tables) != set(_DIMENSIONS):
-        raise ValueError(f"the tables are {sorted(tables)}, not {sorted(_DIMENSIONS)}")
-    for name, dimensions in _DIMENSIONS.items():
+    if set(tables) != set(_STORED):
+        raise ValueError(f"the tables are {sorted(tables)}, not {sorted(_STORED)}")
+    for name, (dimensions, kind) in _STORED.items():
         table = tables[name]
-        if table.ndim != dimensions or table.dtype.kind not in "ufb":
+        if table.ndim != dimensions or table.dtype.kind != kind:
             raise ValueError(f"table {name} has {table.ndim} dimensions of {table.dtype}")
         if table.dtype.kind == "f" and not np.isfinite(table).all() and name != "split_threshold":
             raise ValueError(f"table {name} holds values that are not finite")
@@ -196,7 +198,7 @@ def _check(tables: Tables) -> None:
     if 8 * len(tables["is_leaf"]) < int(tables["n_nodes"].astype(np.int64).sum()):
         raise ValueError("fewer nodes are there than announced")
     for group in ("split", "answer"):
-        lengths = {len(tables[name]) for name in _DIMENSIONS if name.startswith(group + "_")}
+        lengths = {len(tables[name]) for name in _STORED if name.startswith(group + "_")}
         if len(lengths) != 1:
             raise ValueError(f"the tables of each {group} have different lengths")
 

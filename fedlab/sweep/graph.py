@@ -241,10 +241,13 @@ class _Builder:
 
     def train(self, cell: Cell, shards: Run, **more: Any) -> Run:
         """Return the run that trains a model on each shard of a partition."""
+        from fedlab.exchange import FORMATS
+
         parameters = {name: getattr(cell, name) for name in RECIPE} | more
         paths = [path for path in import_paths(cell) if path not in (cell.scheme, cell.rule)]
         same = ("train", shards.key, canonical_json(parameters))
-        return self._once(same, lambda: self._run("train", parameters, {"shards": shards}, paths))
+        modules = _module_of(FORMATS, cell.format)
+        return self._once(same, lambda: self._run("train", parameters, {"shards": shards}, paths, modules=modules))
 
     def partition(self, cell: Cell) -> Run:
         """Return the run that cuts a cell's records into shards."""
@@ -382,7 +385,7 @@ class _Builder:
 
 
 def _module_of(registry: Any, name: str) -> tuple[str, ...]:
-    """Return the package's module that a registered name's function stands in; none for an import path."""
+    """Return the package's module that a registered name's function or class stands in; none for an import path."""
     if name not in registry:
         return ()
     entry = registry.get(name)

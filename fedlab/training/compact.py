@@ -9,6 +9,7 @@ import numpy as np
 
 from fedlab.errors import FedlabError, unknown_name
 from fedlab.exchange.tree_tables import last_below, make_tree, preorder
+from fedlab.training.models import final_step
 
 COMPACT = ("exact", "pruned")
 """What `compact` may be, besides None."""
@@ -34,7 +35,7 @@ def check_compact(compact: Any, model: Any) -> None:
         return
     if compact not in COMPACT:
         raise unknown_name("compact", str(compact), COMPACT)
-    last = model.steps[-1][1] if hasattr(model, "steps") else model
+    last = final_step(model)
     if not _is_tree_model(last):
         raise FedlabError(
             f"compact={compact!r} makes trees smaller, and a {type(last).__name__} has none; take a forest "
@@ -67,10 +68,10 @@ def compact_model(estimator: Any, compact: str, X: Any, y: Any) -> tuple[Any, li
     estimator, list of str
         The smaller model, and notes for its card.
     """
-    forest = estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
+    forest = final_step(estimator)
     notes = []
     if compact == "pruned" and len(y):
-        seen = estimator[:-1].transform(X) if hasattr(estimator, "steps") else X
+        seen = estimator[:-1].transform(X) if len(getattr(estimator, "steps", ())) > 1 else X
         forest, alpha = _prune(forest, seen, np.asarray(y))
         notes.append(
             f"pruned with ccp_alpha={alpha:.3g}, chosen on the organisation's own test rows: its scores are of those "

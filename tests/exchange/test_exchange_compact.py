@@ -150,6 +150,9 @@ def put(name, place, value):
         lambda tables: tables.update(answer_rows=tables["answer_rows"].astype(str)),
         lambda tables: tables.update(tree_seeds=tables["tree_seeds"][:1]),
         lambda tables: tables.update(split=-tables["split"].astype(np.int64) - 1),
+        put("n_nodes", 0, 3.7),
+        put("split_feature", 0, 1.5),
+        put("answer", 0, -1),
     ],
 )
 def test_forged_tables_are_refused(change):

@@ -130,6 +130,15 @@ def test_the_rule_s_own_module_is_part_of_its_votes(stubs, monkeypatch):
     assert shards.modules == ("fedlab.partition.schemes.even",)
 
 
+def test_the_formats_own_module_is_part_of_its_trainings(stubs):
+    """A mended format makes the models written in it stale, and no other."""
+    made = plan(parse_sweep({"n_shards": 2, "format": ["skops", "compact"]}), stubs)
+    own = {run.parameters["format"]: run for run in made.runs["train"]}
+    assert own["compact"].modules == ("fedlab.exchange.compact",)
+    sources = {form: set(run.parts["source"]) for form, run in own.items()}
+    assert sources["compact"] - sources["skops"] == {"exchange/compact.py"}
+
+
 def test_what_a_users_module_imports_is_part_of_the_key(stubs, tmp_path, monkeypatch):
     """A helper beside the rule's module counts; the standard library does not."""
     monkeypatch.syspath_prepend(tmp_path)

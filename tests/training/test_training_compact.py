@@ -125,6 +125,9 @@ def test_what_cannot_be_made_smaller():
     alike = records()
     alike.frame["ill"] = "no"
     assert train_organisation(alike, "random_forest", compact="exact").constant
+    alone = {"pipeline": [{"name": "random_forest", "n_estimators": 3}]}
+    numbers = Records(records().frame, Schema("id", ["a", "b"], "ill"), "made up")
+    assert train_organisation(numbers, alone, compact="pruned").estimator.steps[-1][1].ccp_alpha > 0
     with pytest.raises(FedlabError, match="GaussianNB has none"):
         train_organisation(records(), "gaussian_nb", compact="exact")
     with pytest.raises(FedlabError, match="compact 'exct' is not known; did you mean 'exact'"):
