@@ -140,7 +140,7 @@ def _looks(found: pd.DataFrame) -> dict[str, dict[str, Any]]:
     return (
         {DATA: _LOOKS[DATA], COMPRESSED: _LOOKS[COMPRESSED]}
         | looks
-        | {way: _LOOKS[way] for way in (LABELS, PROBABILITIES)}
+        | {way: _LOOKS[way] for way in (LABELS, PROBABILITIES) if way in set(found["way"])}
     )
 
 
