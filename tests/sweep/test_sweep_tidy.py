@@ -1,5 +1,7 @@
 """Tidy results: one type per column, texts that look like missing marks, conflicts, the same bytes in any order."""
 
+import csv
+
 import numpy as np
 import pandas as pd
 import pyarrow.parquet
@@ -39,6 +41,19 @@ def test_the_csv_alone_keeps_texts_in_columns_of_texts(tmp_path):
     (tmp_path / "results.parquet").unlink()
     found = read_results(tmp_path / "results.csv")
     assert found["rule"].tolist() == ["nan", "NA", "None", "1"] and found["accuracy"].tolist() == [0.75] * 4
+
+
+def test_the_csv_alone_keeps_line_ends_and_quotes(tmp_path):
+    """A text with any line end or quote comes back as it was, its row whole, and numbers stay numbers."""
+    texts = ["a\rb", "\r", "a\r\nb", "\n", '"', '\r"x",', "plain", None]
+    rows = [ROW | {"note": text, "seed": number, "few": None if number else 1} for number, text in enumerate(texts)]
+    write_results(rows, tmp_path / "results.csv")
+    (tmp_path / "results.parquet").unlink()
+    found = read_results(tmp_path)
+    assert found["note"].tolist()[:-1] == texts[:-1] and found["note"].isna().tolist() == [False] * 7 + [True]
+    assert found["seed"].tolist() == list(range(8)) and found["few"].tolist()[0] == 1 and found["few"].count() == 1
+    with (tmp_path / "results.csv").open(newline="") as file:
+        assert [row[4] for row in csv.reader(file)] == ["note", *texts[:-1], ""]
 
 
 def test_a_parquet_file_that_is_none_does_not_hide_the_csv(tmp_path):
