@@ -84,6 +84,9 @@ def _is_plain(path: Path, name: str) -> bool:
     """Say whether a run's file holds neither records, nor a model, nor where files lie on this machine."""
     if path.suffix in _PICTURES and name.startswith(f"{FIGURES}/"):
         return True
+    if name == "partition.json":
+        # The scheme `from_file` names its file, with the folders.
+        return "path" not in read_json(path).get("options", {})
     return name in _PLAIN or name.endswith(".card.json")
 
 

@@ -186,10 +186,11 @@ def test_no_packed_file_holds_a_path_of_this_machine(tmp_path, stubs):
     data.write_text("i,a,y\n" + "".join(f"{n},{n % 7},{n % 2}\n" for n in range(40)))
     text = "name: stored\ndata: {path: private/own.csv, id: i, target: y}\nn_shards: 2\n"
     folder = stored(tmp_path / "stored", stubs, text)
-    noted = {"partition": "made_from.json", "train": "trained.json", "vote": "vote.json"}
-    for stage, name in noted.items():
+    noted = {"made_from.json": "partition", "partition.json": "partition", "trained.json": "train", "vote.json": "vote"}
+    said = {"made_from": {"data": {"path": str(data)}}, "groups": None, "options": {"path": str(data)}}
+    for name, stage in noted.items():
         for run in (folder / "runs" / stage).iterdir():
-            write_json(run / name, {"made_from": {"data": {"path": str(data)}}, "groups": None})
+            write_json(run / name, said)
             info = read_json(run / "run.json")
             size, mark = (run / name).stat().st_size, sha256_file(run / name)
             write_json(run / "run.json", info | {"outputs": info["outputs"] | {name: {"bytes": size, "sha256": mark}}})
@@ -198,9 +199,9 @@ def test_no_packed_file_holds_a_path_of_this_machine(tmp_path, stubs):
     packed = [path for path in (tmp_path / "crate").rglob("*") if path.is_file()]
     assert packed and not [path for path in packed if str(tmp_path).encode() in path.read_bytes()]
     left_out = {name.rpartition("/")[2] for name in read(tmp_path / "crate") if name.startswith("#left-out/")}
-    assert set(noted.values()) <= left_out
+    assert set(noted) <= left_out
     export_crate(folder, tmp_path / "all", with_records=True)
-    assert set(noted.values()) <= {path.name for path in (tmp_path / "all").rglob("*.json")}
+    assert set(noted) <= {path.name for path in (tmp_path / "all").rglob("*.json")}
 
 
 def test_verdicts_and_recorded_pictures_stay_at_home():
