@@ -65,6 +65,14 @@ def test_a_parquet_file_that_is_none_does_not_hide_the_csv(tmp_path):
         read_results(tmp_path / "results.parquet")
 
 
+@pytest.mark.parametrize("asked", ["none", "", "results.csv", "results.parquet"])
+def test_a_folder_without_results_is_told_with_what_to_give(tmp_path, asked):
+    """A folder that is none, one without results, a file that is missing: which file, what to give, what makes it."""
+    with pytest.raises(FedlabError, match=r"results/quick, or its results\.csv; `fedlab sweep` makes it") as error:
+        read_results(tmp_path / asked)
+    assert str(tmp_path / asked) in str(error.value) and "Errno" not in str(error.value)
+
+
 def test_each_column_has_the_one_type_of_its_values(tmp_path):
     """int and float are float, None changes no type, a parameter of two kinds is text, no value is a double."""
     one = {"n": 1, "x": 1, "flag": True, "alpha": 0.5, "gone": None, "big": 2**70, "few": 3}
