@@ -89,6 +89,19 @@ def test_each_setting_has_its_own_first_rule(table):
     assert own["accuracy"].unique().tolist() == [0.6] and own["n_seeds"].unique().tolist() == [2]
 
 
+def test_models_that_another_rule_voted_on_keep_their_bytes(table):
+    """A form, or a number of organisations, in a block with another rule: bytes, but not that rule's accuracy."""
+    pruned = table["compact"] == "pruned"
+    other = table[~pruned & (table["n_shards"] == 2)].assign(n_shards=3)
+    found = bandwidth(pd.concat([table.assign(rule=table["rule"].mask(pruned, "any")), other.assign(rule="any")]))
+    whole = found[found["kind"] == "models"].set_index(["way", "n_shards"])
+    assert whole.loc["models, tables, pruned", "bytes"].tolist() == [100, 200] and len(whole) == 8
+    assert whole["accuracy"].notna().tolist() == [way != "models, tables, pruned" and n != 3 for way, n in whole.index]
+    mixed = table.assign(rule=table["rule"].mask(pruned, "any"))
+    assert not [text for text in bandwidth_sentences(mixed) if "pruning" in text or "nan" in text]
+    assert "nan" not in FIGURES.get("bytes_by_accuracy")(mixed).alt
+
+
 def test_models_without_probabilities_have_no_ballots_of_them(table):
     """Nothing is measured, and neither table, sentences nor figure speak of it; other settings keep theirs."""
     without = table.assign(probability_ballot_bytes=None, data="svc")
