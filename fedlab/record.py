@@ -4,6 +4,7 @@ Arrays, tables and files become files of the run's folder, with their SHA-256.
 """
 
 import math
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -90,15 +91,17 @@ def record(folder: Path | str, **values: Any) -> dict[str, Any]:
     path = Path(folder) / FILE
     known = read_json(path) if path.exists() else {}
     checked = {}
-    for name, value in values.items():
-        value = _checked(Path(folder), name, value)
-        before = known.get(name)
-        if one_kind({kind(before), kind(value)}) is None:
-            raise FedlabError(
-                f"record: {name} was {before!r} ({kind(before)}) and is now {value!r} ({kind(value)}); "
-                "use one type, or another name"
-            )
-        checked[name] = value
+    # Files take their places at the end, all together: a value that is refused leaves none of them.
+    with ExitStack() as files:
+        for name, value in values.items():
+            value = _checked(Path(folder), name, value, files)
+            before = known.get(name)
+            if one_kind({kind(before), kind(value)}) is None:
+                raise FedlabError(
+                    f"record: {name} was {before!r} ({kind(before)}) and is now {value!r} ({kind(value)}); "
+                    "use one type, or another name"
+                )
+            checked[name] = value
     known = dict(sorted((known | checked).items()))
     write_json(path, known)
     return known
@@ -147,14 +150,14 @@ def in_row(value: Any, within: str = "") -> Any:
     return within + value["file"] if isinstance(value, dict) else value
 
 
-def _checked(folder: Path, name: str, value: Any) -> Any:
-    """Return a value as `record.json` holds it; what becomes a file is written."""
+def _checked(folder: Path, name: str, value: Any, files: ExitStack) -> Any:
+    """Return a value as `record.json` holds it; what becomes a file takes its place when ``files`` ends."""
     if isinstance(value, Path):
         return _file(folder, name, value)
     if isinstance(value, np.ndarray) and value.ndim:
-        return _array(folder, name, value)
+        return _array(folder, name, value, files)
     if hasattr(value, "to_parquet"):
-        return _table(folder, name, value)
+        return _table(folder, name, value, files)
     if isinstance(value, list | tuple | dict):
         return _json_text(name, value)
     value = plain(value)
@@ -185,18 +188,17 @@ def _json_text(name: str, value: Any) -> str:
     return text
 
 
-def _array(folder: Path, name: str, value: np.ndarray) -> dict[str, Any]:
-    with atomic_path(_own_file(folder, name, ".npy")) as path:
-        try:
-            np.save(path, value, allow_pickle=False)
-        except ValueError as error:
-            raise FedlabError(
-                f"record: {name} is an array of {value.dtype}: {error}; record numbers or texts"
-            ) from None
-    return _described(folder, _own_file(folder, name, ".npy"))
+def _array(folder: Path, name: str, value: np.ndarray, files: ExitStack) -> dict[str, Any]:
+    target = _own_file(folder, name, ".npy")
+    path = files.enter_context(atomic_path(target))
+    try:
+        np.save(path, value, allow_pickle=False)
+    except ValueError as error:
+        raise FedlabError(f"record: {name} is an array of {value.dtype}: {error}; record numbers or texts") from None
+    return _described(folder, target, path)
 
 
-def _table(folder: Path, name: str, value: Any) -> dict[str, Any]:
+def _table(folder: Path, name: str, value: Any, files: ExitStack) -> dict[str, Any]:
     import pyarrow
     import pyarrow.parquet
 
@@ -204,9 +206,10 @@ def _table(folder: Path, name: str, value: Any) -> dict[str, Any]:
         table = pyarrow.Table.from_pandas(value, preserve_index=False)
     except pyarrow.ArrowException as error:
         raise FedlabError(f"record: {name} cannot be a Parquet table: {error}; give each column one type") from None
-    with atomic_path(_own_file(folder, name, ".parquet")) as path:
-        pyarrow.parquet.write_table(table, path, version="2.6", compression="snappy")
-    return _described(folder, _own_file(folder, name, ".parquet"))
+    target = _own_file(folder, name, ".parquet")
+    path = files.enter_context(atomic_path(target))
+    pyarrow.parquet.write_table(table, path, version="2.6", compression="snappy")
+    return _described(folder, target, path)
 
 
 def _own_file(folder: Path, name: str, suffix: str) -> Path:
@@ -220,9 +223,10 @@ def _file(folder: Path, name: str, value: Path) -> dict[str, Any]:
         raise FedlabError(f"record: {name} is the path {value}, where no file is; write the file first")
     if folder.resolve() not in value.resolve().parents:
         raise FedlabError(f"record: {name} is the path {value}, which is not in the run's folder; write it to out_dir")
-    return _described(folder, value)
+    return _described(folder, value, value)
 
 
-def _described(folder: Path, file: Path) -> dict[str, Any]:
-    name = file.resolve().relative_to(folder.resolve()).as_posix()
-    return {"file": name, "bytes": file.stat().st_size, "sha256": sha256_file(file)}
+def _described(folder: Path, target: Path, held: Path) -> dict[str, Any]:
+    """Describe a file by its name and by what it will hold."""
+    name = target.resolve().relative_to(folder.resolve()).as_posix()
+    return {"file": name, "bytes": held.stat().st_size, "sha256": sha256_file(held)}

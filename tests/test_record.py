@@ -97,6 +97,22 @@ def test_what_cannot_be_recorded_is_said_with_what_can(tmp_path, value, said):
     assert not (tmp_path / FILE).exists()
 
 
+def test_a_refused_value_leaves_the_files_of_the_others_as_they_were(tmp_path):
+    """Not even those that came before it: what `record.json` says of them still holds, and no new one is there."""
+    record(tmp_path, margins=np.zeros(3), table=pd.DataFrame({"n": [1]}))
+    before = {path.name: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    later = {"margins": np.ones(3), "table": pd.DataFrame({"n": [2]}), "new": np.ones(2)}
+    for bad in (object(), np.array([object()]), pd.DataFrame({"a": [1, "x"]})):
+        with pytest.raises(FedlabError, match="record: bad"):
+            record(tmp_path, **later, bad=bad)
+        assert {path.name: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    with pytest.raises(FedlabError, match="use one type"):
+        record(tmp_path, table=later["table"], margins=0.5)
+    assert {path.name: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    made = record(tmp_path, **later)
+    assert np.load(tmp_path / made["margins"]["file"]).tolist() == [1, 1, 1]
+
+
 def test_a_name_that_would_leave_the_folder_names_no_file(tmp_path):
     """A file's name is made of its record's name."""
     with pytest.raises(FedlabError, match="cannot name a file"):

@@ -39,8 +39,9 @@ def bandwidth(results: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         Columns ``setting`` (all other parameters that vary), ``n_shards``, ``way``, ``kind`` (``data``, ``models``,
         ``ballots``), ``bytes``, ``per_data_byte`` (bytes by those of the CSV files), ``accuracy`` and ``roc_auc`` of
-        the vote (of models), ``n_records`` (answered, of ballots), ``n_seeds``. Ballots count with the questions:
-        the records' features go to every organisation.
+        the vote by the setting's first rule (of models; missing where only others voted), ``n_records`` (answered, of
+        ballots), ``n_seeds``. Ballots count with the questions: the records' features go to every organisation.
+        Ballots of probabilities are left out where the models give none.
 
     Raises
     ------
@@ -56,10 +57,10 @@ def bandwidth(results: pd.DataFrame) -> pd.DataFrame:
     [['data, CSV', 100.0, 1.0], ['data, compressed', 40.0, 0.4], ['models, pickled', 900.0, 9.0], \
 ['ballots: labels', 24.0, 0.24], ['ballots: probabilities', 50.0, 0.5]]
     """
-    require(results, "n_shards", "rule", "format", "model_bytes", "question_bytes", "n_holdout", *_COLUMNS.values())
+    needed = [column for way, column in _COLUMNS.items() if way != PROBABILITIES]
+    require(results, "n_shards", "rule", "format", "model_bytes", "question_bytes", "n_holdout", *needed)
     told = results.assign(setting=setting_labels(results, ("format", "compact")), model=_named(results))
-    # Of several rules the models are the same; the first rule's accuracy is taken.
-    told = told[told["rule"] == told["rule"].iloc[0]]
+    told = _of_one_rule(told)
     once = told.drop_duplicates(["setting", "n_shards", *(name for name in REPLICATES if name in told)])
     parts = [_mean(once, once[_COLUMNS[way]], way, "data") for way in (DATA, COMPRESSED)]
     for way in in_order(told["model"]):
@@ -68,7 +69,7 @@ def bandwidth(results: pd.DataFrame) -> pd.DataFrame:
     parts += [
         _mean(once, once["question_bytes"] + once[_COLUMNS[way]], way, "ballots") for way in (LABELS, PROBABILITIES)
     ]
-    found = pd.concat(parts, ignore_index=True)
+    found = pd.concat(parts, ignore_index=True).dropna(subset="bytes").reset_index(drop=True)
     base = found[found["way"] == DATA].set_index(["setting", "n_shards"])["bytes"]
     keys = pd.MultiIndex.from_frame(found[["setting", "n_shards"]])
     found.insert(5, "per_data_byte", found["bytes"].to_numpy() / base.loc[keys].to_numpy())
@@ -95,6 +96,18 @@ def bandwidth_sentences(results: pd.DataFrame) -> list[str]:
         own = _of_setting(found[found["setting"] == setting])
         told += [f"{setting}: {text}" if setting else text for text in own]
     return told
+
+
+def _of_one_rule(told: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of each setting's first rule: of several rules the models are the same, and so are their bytes.
+
+    Models that only other rules have voted on are kept for their bytes, without an accuracy, which is another rule's.
+    """
+    other = (told["rule"] != told.groupby("setting")["rule"].transform("first")).rename("other")
+    told = told.assign(other=other).sort_values("other", kind="stable")
+    told = told[told["rule"] == told.groupby(["setting", "model", "n_shards"])["rule"].transform("first")]
+    measured = ["accuracy", "roc_auc"]
+    return told.assign(**told[measured].where(~told["other"], float("nan")))
 
 
 def _named(results: pd.DataFrame) -> pd.Series:
@@ -140,6 +153,8 @@ def _what_pruning_does(found: pd.DataFrame) -> str:
     if whole is None or pruned is None:
         return ""
     change = (pruned - whole).dropna()
+    if change.empty:
+        return ""
     told = ", ".join(f"{value:+.3f} with {count:g}" for count, value in change.items())
     return f"pruning changes the accuracy of the vote, against the same forests unpruned, by {told} organisations."
 

@@ -43,6 +43,11 @@ def read_results(path: Path | str) -> pd.DataFrame:
     path = path / "results.csv" if path.is_dir() else path
     try:
         results = _read_table(path)
+    except FileNotFoundError:
+        raise FedlabError(
+            f"results {path} is not there: give the folder of a sweep, such as results/quick, or its results.csv; "
+            "`fedlab sweep` makes it"
+        ) from None
     except (OSError, ValueError) as error:
         raise FedlabError(f"results {path} cannot be read: {error}; run `fedlab sweep` to make it") from error
     require(results, "n_shards", "rule", "seed", "accuracy")

@@ -99,7 +99,7 @@ def bytes_by_accuracy(results: pd.DataFrame) -> Drawing:
         own = found[found["setting"] == setting]
         count = shown_shards(own)
         own = own[own["n_shards"] == count]
-        for row in own[own["kind"] == "models"].to_dict("records"):
+        for row in own[(own["kind"] == "models") & own["accuracy"].notna()].to_dict("records"):
             look = {name: value for name, value in looks[row["way"]].items() if name != "linestyle"}
             ax.plot(row["bytes"], row["accuracy"], label=row["way"], linestyle="", markersize=8, **look)
             told.append(f"{row['way']} {bytes_text(row['bytes'])}, accuracy {row['accuracy']:.3f}")
@@ -140,7 +140,7 @@ def _looks(found: pd.DataFrame) -> dict[str, dict[str, Any]]:
     return (
         {DATA: _LOOKS[DATA], COMPRESSED: _LOOKS[COMPRESSED]}
         | looks
-        | {way: _LOOKS[way] for way in (LABELS, PROBABILITIES)}
+        | {way: _LOOKS[way] for way in (LABELS, PROBABILITIES) if way in set(found["way"])}
     )
 
 

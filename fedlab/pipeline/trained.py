@@ -151,7 +151,7 @@ def _local_accuracy(card: Card) -> float:
     return 0.0 if card.scores is None or card.scores.accuracy is None else card.scores.accuracy
 
 
-def _about(partition: Partition, holdout: Records, sent: dict[str, int]) -> dict[str, Any]:
+def _about(partition: Partition, holdout: Records, sent: dict[str, int | None]) -> dict[str, Any]:
     """Return what later stages must know of a trained set beyond the answers."""
     from fedlab.partition import skew_summary
 

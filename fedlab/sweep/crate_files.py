@@ -20,8 +20,9 @@ from fedlab.sweep.manifest import DONE, FAILED, MANIFEST, PARAMS
 from fedlab.sweep.store import NOTEBOOK_FILE, RUN_FILE
 
 _TOP = (RESULTS, "results.parquet", TIMINGS, PARAMS, MANIFEST, REPORT)
-# What a run writes that holds neither records nor a model. All else may: ballots and verdicts name patients.
-_PLAIN = {RUN_FILE, "record.json", "partition.json", "made_from.json", "trained.json", "vote.json", "captions.json"}
+# What a run writes that holds neither records nor a model. All else may: ballots and verdicts name patients, and
+# made_from.json, trained.json and vote.json the data file with its folders on this machine.
+_PLAIN = {RUN_FILE, "record.json", "partition.json", "captions.json"}
 # Cells that papermill adds.
 _ADDED = {"injected-parameters", "papermill-error-cell-tag"}
 _PICTURES = {".svg", ".png"}
@@ -80,12 +81,12 @@ def run_files(facts: Facts, run: dict[str, object], with_records: bool, with_not
 
 
 def _is_plain(path: Path, name: str) -> bool:
-    """Say whether a run's file holds neither records nor a model."""
+    """Say whether a run's file holds neither records, nor a model, nor where files lie on this machine."""
     if path.suffix in _PICTURES and name.startswith(f"{FIGURES}/"):
         return True
-    if name == "trained.json":
-        # Where rows belong together, this file says to which patient each row of the holdout belongs.
-        return not read_json(path).get("groups")
+    if name == "partition.json":
+        # The scheme `from_file` names its file, with the folders.
+        return "path" not in read_json(path).get("options", {})
     return name in _PLAIN or name.endswith(".card.json")
 
 

@@ -11,6 +11,7 @@ import time
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,7 +84,7 @@ def execute(job: Job) -> Outcome:
     """
     store = RunStore(job.store)
     store.forget_failure(job.stage, job.key)
-    start = time.perf_counter()
+    start, started = time.perf_counter(), _now()
     why_cold = ""
     with store.workplace(job.stage, job.key) as folder:
         try:
@@ -95,13 +96,18 @@ def execute(job: Job) -> Outcome:
             seconds = time.perf_counter() - start
             (folder / LOG_FILE).unlink()
             kernel = "warm" if job.kernels.template and not why_cold else "cold"
-            info = job.info | {"seconds": round(seconds, 3), "kernel": kernel}
+            info = job.info | {"started": started, "ended": _now(), "seconds": round(seconds, 3), "kernel": kernel}
             store.publish(folder, job.stage, job.key, info)
         except Exception as error:
             kept = _keep(store, job, folder)
             seconds = time.perf_counter() - start
             return Outcome(job.stage, job.key, seconds, _one_line(error), kept, job.parameters)
     return Outcome(job.stage, job.key, seconds, parameters=job.parameters, why_cold=why_cold)
+
+
+def _now() -> str:
+    """Return the moment in UTC, to the second, as ISO 8601 writes it."""
+    return datetime.now(UTC).replace(microsecond=0).isoformat()
 
 
 def end_with(owner: int) -> None:

@@ -16,6 +16,8 @@ from fedlab.sweep.safe_html import safe_html
 PAGES = 1000
 """How many notebooks a report renders by default."""
 _IMAGES = ("image/png", "image/jpeg", "image/gif")
+# What decides how a notebook is shown, beside the style sheet.
+_MADE_BY = ("notebook_page.py", "safe_html.py")
 # What papermill puts in front of a cell that failed, as HTML; the traceback stands below it.
 _NOTICES = ("papermill-error-cell-tag",)
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
@@ -30,7 +32,8 @@ def style() -> str:
 @cache
 def rendering() -> str:
     """Return a mark of how pages are made now: those with another mark are made again."""
-    return sha256_text(style() + Path(__file__).read_text(encoding="utf-8"))[:12]
+    sources = [Path(__file__).with_name(name).read_text(encoding="utf-8") for name in _MADE_BY]
+    return sha256_text("".join([style(), *sources]))[:12]
 
 
 def page(title: str, body: str, script: str = "") -> str:

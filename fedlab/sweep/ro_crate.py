@@ -69,7 +69,8 @@ def export_crate(
     authors : tuple of str
         ``"Name"`` or ``"Name <https://orcid.org/…>"``.
     with_records : bool
-        Pack shards, holdouts, ballots, verdicts, models and recorded files too; else they are listed with their hashes.
+        Pack shards, holdouts, ballots, verdicts, models and recorded files too, and what names the data file with its
+        folders on this machine; else they are listed with their hashes.
     with_notebooks : bool
         Pack executed notebooks: they show what their cells print, such as the first records. What they ran, without
         outputs, is packed in any case.
@@ -175,7 +176,7 @@ class _Graph:
             "sha256": file.sha256,
         }
         if not file.inside:
-            why = "Not in this crate: it may hold records of patients, or a model trained on them."
+            why = "Not in this crate: it may hold records of patients, a model trained on them, or local paths."
             return self._add(f"#left-out/{_uri(file.name)}", "CreativeWork", description=why, **told)
         name = _uri(file.name)
         if name not in self.entities:
@@ -227,7 +228,7 @@ class _Graph:
             return self.instruments[mark]
         told = {
             "name": run["notebook"],
-            "version": f"code {code}" if code else None,
+            "version": f"code {sha256_text(canonical_json(code))[:12]}" if code else None,
             "identifier": f"commit {info['git_commit']}" if info.get("git_commit") else None,
             "softwareRequirements": [self._software(name, version) for name, version in sorted(versions.items())],
         }

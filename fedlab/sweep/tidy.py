@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from fedlab.files import atomic_path, canonical_json, plain, sha256_file
 from fedlab.record import KINDS, one_kind
@@ -83,8 +84,11 @@ def frame(typed: dict[str, tuple[str, list[Any]]]) -> pandas.DataFrame:
 
 def write_csv(table: pandas.DataFrame, path: Path) -> None:
     """Write a table as CSV with Unix line ends; what is missing is empty."""
+    texts = (value for name in table.select_dtypes("object") for value in table[name] if isinstance(value, str))
+    # A carriage return alone is quoted by no writer with Unix line ends, and readers take it for the end of the row.
+    quoting: Literal[0, 2] = csv.QUOTE_NONNUMERIC if any("\r" in text for text in texts) else csv.QUOTE_MINIMAL
     with atomic_path(path) as temporary:
-        table.to_csv(temporary, index=False, lineterminator="\n")
+        table.to_csv(temporary, index=False, lineterminator="\n", quoting=quoting)
 
 
 def write_results(rows: list[dict[str, Any]], path: Path | str) -> pandas.DataFrame:

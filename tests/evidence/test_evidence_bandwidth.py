@@ -1,12 +1,16 @@
 """What travels: bytes by way and number of organisations, and sentences that turn where the numbers turn."""
 
+from types import SimpleNamespace
+
+import numpy as np
 import pandas as pd
 import pytest
 
 from fedlab.errors import FedlabError
 from fedlab.evidence import bandwidth, bandwidth_sentences
+from fedlab.evidence.bandwidth import PROBABILITIES
 from fedlab.figures import FIGURES
-from fedlab.pipeline.bandwidth import _packed
+from fedlab.pipeline.bandwidth import _packed, bytes_sent
 
 
 def row(n_shards, form, compact, model_bytes, seed, accuracy):
@@ -69,8 +73,50 @@ def test_figures_hold_the_numbers(table):
 
 
 def test_labels_are_packed_in_bits():
-    """Two different answers take a bit each, abstentions make three and take two bytes."""
-    import numpy as np
-
+    """Two different answers take a bit each, three to 256 (abstentions too) a byte, 257 two bytes."""
     assert _packed(np.array([0, 1, 1, 0, 0, 0, 0, 1, 1])) == bytes([0b01100001, 0b10000000])
-    assert len(_packed(np.array([-1, 0, 1]))) == 6
+    assert _packed(np.array([-1, 0, 1])) == bytes([0, 1, 2])
+    assert _packed(np.arange(256)) == bytes(range(256))
+    assert np.frombuffer(_packed(np.arange(257)), "<u2").tolist() == list(range(257))
+
+
+def test_each_setting_has_its_own_first_rule(table):
+    """A block of a sweep with another rule is not lost; of a setting with two rules the first one's accuracy counts."""
+    other = table.assign(scheme="site", rule="any", accuracy=0.6)
+    found = bandwidth(pd.concat([table, other, other.assign(rule="soft", accuracy=0.7)]))
+    assert found.groupby("setting", sort=False).size().tolist() == [14, 14]
+    own = found[(found["setting"] == "site") & (found["kind"] == "models")]
+    assert own["accuracy"].unique().tolist() == [0.6] and own["n_seeds"].unique().tolist() == [2]
+
+
+def test_models_that_another_rule_voted_on_keep_their_bytes(table):
+    """A form, or a number of organisations, in a block with another rule: bytes, but not that rule's accuracy."""
+    pruned = table["compact"] == "pruned"
+    other = table[~pruned & (table["n_shards"] == 2)].assign(n_shards=3)
+    found = bandwidth(pd.concat([table.assign(rule=table["rule"].mask(pruned, "any")), other.assign(rule="any")]))
+    whole = found[found["kind"] == "models"].set_index(["way", "n_shards"])
+    assert whole.loc["models, tables, pruned", "bytes"].tolist() == [100, 200] and len(whole) == 8
+    assert whole["accuracy"].notna().tolist() == [way != "models, tables, pruned" and n != 3 for way, n in whole.index]
+    mixed = table.assign(rule=table["rule"].mask(pruned, "any"))
+    assert not [text for text in bandwidth_sentences(mixed) if "pruning" in text or "nan" in text]
+    assert "nan" not in FIGURES.get("bytes_by_accuracy")(mixed).alt
+
+
+def test_models_without_probabilities_have_no_ballots_of_them(table):
+    """Nothing is measured, and neither table, sentences nor figure speak of it; other settings keep theirs."""
+    without = table.assign(probability_ballot_bytes=None, data="svc")
+    assert PROBABILITIES not in set(bandwidth(without)["way"])
+    assert not [text for text in bandwidth_sentences(without) if "probabilities" in text or "nan" in text]
+    drawing = FIGURES.get("bandwidth")(without)
+    assert PROBABILITIES not in {line.get_label() for line in drawing.figure.axes[0].lines}
+    found = bandwidth(pd.concat([without, table.assign(data="forest")]))
+    assert found.loc[found["way"] == PROBABILITIES, "setting"].unique().tolist() == ["forest"]
+    assert found["bytes"].notna().all() and found["per_data_byte"].notna().all()
+
+
+def test_no_probabilities_are_no_bytes_of_them():
+    """None, not 0: answers that nobody gave are not cheaper than labels."""
+    holdout = SimpleNamespace(X=pd.DataFrame({"a": [1, 2]}))
+    partition = SimpleNamespace(n_shards=0, data_bytes=0)
+    ballots = SimpleNamespace(n_models=1, labels=np.array([[0, 1]]), probabilities=None)
+    assert bytes_sent(partition, holdout, ballots, 7)["probability_ballot_bytes"] is None

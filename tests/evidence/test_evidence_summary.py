@@ -126,7 +126,7 @@ def test_csv_round_trip(tmp_path):
     (tmp_path / "other.csv").write_text("a,b\n1,2\n")
     with pytest.raises(FedlabError, match="'n_shards'"):
         read_results(tmp_path / "other.csv")
-    with pytest.raises(FedlabError, match="cannot be read"):
+    with pytest.raises(FedlabError, match="is not there"):
         read_results(tmp_path / "none.csv")
 
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import papermill
@@ -100,6 +101,20 @@ def test_output_appears_whole_or_not_at_all(tmp_path):
     outputs = json.loads((watched / "k" / "run.json").read_text())["outputs"]
     assert sorted(outputs) == ["notebook.ipynb", "record.json"]
     assert sorted(path.name for path in (watched / "k").iterdir()) == ["notebook.ipynb", "record.json", "run.json"]
+
+
+@pytest.mark.slow
+def test_a_run_notes_when_it_started_and_ended(tmp_path):
+    """In UTC, to the second, around what it did; in `run.json` alone, of which no key is made."""
+    notebook = tmp_path / "timed.ipynb"
+    write_notebook(notebook, 'out_dir = ""', HELPERS, 'write("record.json", {})')
+    before = datetime.now(UTC).replace(microsecond=0)
+    assert execute(job(tmp_path / "store", notebook, {})).error == ""
+    info = json.loads((tmp_path / "store" / "runs" / "vote" / "k" / "run.json").read_text())
+    started, ended = (datetime.fromisoformat(info[name]) for name in ("started", "ended"))
+    assert before <= started <= ended <= datetime.now(UTC)
+    assert started.utcoffset() == ended.utcoffset() == timedelta(0) and info["started"].endswith("+00:00")
+    assert len(info["ended"]) == len("2026-11-24T10:00:00+00:00")
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 import json
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -12,7 +13,7 @@ from fedlab.cli import main
 from fedlab.errors import FedlabError
 from fedlab.evidence import read_results
 from fedlab.files import read_json
-from fedlab.sweep.notebook_page import cells_html, markdown_html
+from fedlab.sweep.notebook_page import cells_html, markdown_html, rendering, style
 from fedlab.sweep.report import write_report
 from fedlab.sweep.safe_html import safe_html
 
@@ -236,6 +237,24 @@ def test_only_what_was_asked_for_is_rendered_and_nothing_twice(tmp_path, stubs):
     assert write_report(folder, None)[1] == 19, "18 others for the first time, and failed ones anew"
     assert len(list((folder / "notebooks").iterdir())) == 20
     assert write_report(folder, None)[1] == 2
+
+
+@pytest.mark.parametrize("changed", ["page.css", "notebook_page.py", "safe_html.py"])
+def test_pages_are_made_again_when_what_makes_them_has_changed(tmp_path, stubs, monkeypatch, changed):
+    """The style sheet, the page, and what keeps scripts out of it: a page made before a mend is not kept."""
+    folder = stored(tmp_path / "stored", stubs)
+    assert write_report(folder, None)[1] == 20 and write_report(folder, None)[1] == 0
+    read_text = Path.read_text
+    monkeypatch.setattr(
+        Path, "read_text", lambda path, *a, **k: read_text(path, *a, **k) + "#" * (path.name == changed)
+    )
+    for kept in (rendering, style):
+        kept.cache_clear()
+    try:
+        assert write_report(folder, None)[1] == 20
+    finally:
+        for kept in (rendering, style):
+            kept.cache_clear()
 
 
 def test_the_command_makes_it_and_says_what_is_wrong(tmp_path, stubs):

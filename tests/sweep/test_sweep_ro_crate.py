@@ -13,7 +13,7 @@ from tests_sweep_stored import SECRET, measured, stored
 
 from fedlab.cli import main
 from fedlab.errors import FedlabError
-from fedlab.files import read_json, sha256_file
+from fedlab.files import canonical_json, read_json, sha256_file, sha256_text, write_json
 from fedlab.sweep.report import write_report
 from fedlab.sweep.ro_crate import export_crate
 
@@ -118,6 +118,8 @@ def test_every_run_is_an_action_with_its_parts(folder, tmp_path):
         assert "startTime" not in action and held[action["agent"]["@id"]]["name"] == "Ada"
         if run["stage"] == "vote":
             assert tool["@id"] == "code/3_vote.ipynb", "of the failed run too"
+            code = read_json(next((folder / "runs" / "vote").iterdir()) / "run.json")["key_parts"]["code"]
+            assert tool["version"] == f"code {sha256_text(canonical_json(code))[:12]}"
         if not failed:
             requirements = {held[need["@id"]]["name"] for need in tool["softwareRequirements"]}
             assert {"Python", "fedlab", "numpy", "scikit-learn"} <= requirements
@@ -177,16 +179,37 @@ def test_the_notebooks_that_ran_are_packed_without_what_they_showed(folder, tmp_
     assert book.cells[1].metadata.tags == ["t"] and "/home/me" not in json.dumps(book)
 
 
-def test_a_file_that_says_whose_row_is_whose_stays_at_home(folder, tmp_path):
-    """trained.json holds patients where rows are grouped; elsewhere it does not."""
-    from fedlab.files import write_json
+def test_no_packed_file_holds_a_path_of_this_machine(tmp_path, stubs):
+    """Neither the sweep's folder nor that of a data file of one's own; what names it is listed, packed if asked for."""
+    data = tmp_path / "private" / "own.csv"
+    data.parent.mkdir()
+    data.write_text("i,a,y\n" + "".join(f"{n},{n % 7},{n % 2}\n" for n in range(40)))
+    text = "name: stored\ndata: {path: private/own.csv, id: i, target: y}\nn_shards: 2\n"
+    folder = stored(tmp_path / "stored", stubs, text)
+    noted = {"made_from.json": "partition", "partition.json": "partition", "trained.json": "train", "vote.json": "vote"}
+    said = {"made_from": {"data": {"path": str(data)}}, "groups": None, "options": {"path": str(data)}}
+    for name, stage in noted.items():
+        for run in (folder / "runs" / stage).iterdir():
+            write_json(run / name, said)
+            info = read_json(run / "run.json")
+            size, mark = (run / name).stat().st_size, sha256_file(run / name)
+            write_json(run / "run.json", info | {"outputs": info["outputs"] | {name: {"bytes": size, "sha256": mark}}})
+    write_report(folder)
+    export_crate(folder, tmp_path / "crate")
+    packed = [path for path in (tmp_path / "crate").rglob("*") if path.is_file()]
+    assert packed and not [path for path in packed if str(tmp_path).encode() in path.read_bytes()]
+    left_out = {name.rpartition("/")[2] for name in read(tmp_path / "crate") if name.startswith("#left-out/")}
+    assert set(noted) <= left_out
+    export_crate(folder, tmp_path / "all", with_records=True)
+    assert set(noted) <= {path.name for path in (tmp_path / "all").rglob("*.json")}
+
+
+def test_verdicts_and_recorded_pictures_stay_at_home():
+    """A verdict names patients, and a picture that a notebook recorded may show one."""
     from fedlab.sweep.crate_files import _is_plain
 
-    for groups, plain in ((None, True), (["patient 1"], False)):
-        write_json(tmp_path / "trained.json", {"groups": groups})
-        assert _is_plain(tmp_path / "trained.json", "trained.json") is plain
-    assert not _is_plain(tmp_path / "verdicts.csv.gz", "verdicts.csv.gz")
-    assert not _is_plain(tmp_path / "scan.png", "recorded/scan.png")
+    assert not _is_plain(Path("verdicts.csv.gz"), "verdicts.csv.gz")
+    assert not _is_plain(Path("scan.png"), "recorded/scan.png")
 
 
 def test_equal_results_are_equal_bytes(folder, tmp_path):

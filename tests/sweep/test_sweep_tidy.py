@@ -1,5 +1,7 @@
 """Tidy results: one type per column, texts that look like missing marks, conflicts, the same bytes in any order."""
 
+import csv
+
 import numpy as np
 import pandas as pd
 import pyarrow.parquet
@@ -41,6 +43,19 @@ def test_the_csv_alone_keeps_texts_in_columns_of_texts(tmp_path):
     assert found["rule"].tolist() == ["nan", "NA", "None", "1"] and found["accuracy"].tolist() == [0.75] * 4
 
 
+def test_the_csv_alone_keeps_line_ends_and_quotes(tmp_path):
+    """A text with any line end or quote comes back as it was, its row whole, and numbers stay numbers."""
+    texts = ["a\rb", "\r", "a\r\nb", "\n", '"', '\r"x",', "plain", None]
+    rows = [ROW | {"note": text, "seed": number, "few": None if number else 1} for number, text in enumerate(texts)]
+    write_results(rows, tmp_path / "results.csv")
+    (tmp_path / "results.parquet").unlink()
+    found = read_results(tmp_path)
+    assert found["note"].tolist()[:-1] == texts[:-1] and found["note"].isna().tolist() == [False] * 7 + [True]
+    assert found["seed"].tolist() == list(range(8)) and found["few"].tolist()[0] == 1 and found["few"].count() == 1
+    with (tmp_path / "results.csv").open(newline="") as file:
+        assert [row[4] for row in csv.reader(file)] == ["note", *texts[:-1], ""]
+
+
 def test_a_parquet_file_that_is_none_does_not_hide_the_csv(tmp_path):
     """A file cut short beside it counts for nothing; asked for itself it is an error."""
     write_results([ROW], tmp_path / "results.csv")
@@ -48,6 +63,14 @@ def test_a_parquet_file_that_is_none_does_not_hide_the_csv(tmp_path):
     assert len(read_results(tmp_path)) == 1
     with pytest.raises(FedlabError, match="cannot be read"):
         read_results(tmp_path / "results.parquet")
+
+
+@pytest.mark.parametrize("asked", ["none", "", "results.csv", "results.parquet"])
+def test_a_folder_without_results_is_told_with_what_to_give(tmp_path, asked):
+    """A folder that is none, one without results, a file that is missing: which file, what to give, what makes it."""
+    with pytest.raises(FedlabError, match=r"results/quick, or its results\.csv; `fedlab sweep` makes it") as error:
+        read_results(tmp_path / asked)
+    assert str(tmp_path / asked) in str(error.value) and "Errno" not in str(error.value)
 
 
 def test_each_column_has_the_one_type_of_its_values(tmp_path):
