@@ -136,6 +136,8 @@ def test_products_are_made_again_where_one_is_missing_or_changed(params, stubs, 
     (folder / "figures" / "one.svg").write_text("<svg/>")
     memory.keep_products()
     assert memory.holds_products(figures=True)
+    (folder / "report.html").write_text("<p>with more notebooks")
+    assert memory.holds_products(figures=True), "`fedlab report` may write it anew"
     (folder / RESULTS).write_text("a\n2\n")
     assert not memory.holds_products(figures=True)
     (folder / RESULTS).write_text("a\n1\n")
