@@ -46,6 +46,7 @@ def contents(results: Path) -> dict[str, bytes]:
     """Return every file that a sweep made, without what says when and how long, and the pages that are made of it."""
     left_out = {"run.json", "timings.csv", "notebook.ipynb", "report.html", "sweep.json", ".plan.json", ".made.json"}
     files = [path for path in results.rglob("*") if path.is_file() and path.name not in left_out]
+    files = [path for path in files if path.parent.name not in (".progress", "notebooks")]
     return {str(path.relative_to(results)): path.read_bytes() for path in files}
 
 
