@@ -47,13 +47,15 @@ def running_options(function: F) -> F:
             default=True,
             help="Fork kernels from one process that has imported the libraries; see docs/warm.md.",
         ),
-        click.option("--scheduler", metavar="ADDRESS", help="Run on a Dask cluster, tcp://…; see docs/cluster.md."),
     )
     for option in reversed(options):
         function = option(function)
     return function
 
 
+scheduler_option = click.option(
+    "--scheduler", metavar="ADDRESS", help="Run on a Dask cluster, tcp://…; see docs/cluster.md."
+)
 deadline_option = click.option(
     "--deadline", type=float, metavar="SECONDS", help="A run that takes longer is ended, and has failed."
 )
@@ -62,6 +64,7 @@ deadline_option = click.option(
 @click.command()
 @click.argument("params")
 @running_options
+@scheduler_option
 @deadline_option
 @results_option
 @notebooks_option
@@ -105,6 +108,7 @@ def sweep(
 @click.command()
 @click.argument("sweep")
 @running_options
+@scheduler_option
 @deadline_option
 @results_option
 @click.option("--figures/--no-figures", default=True, help="Draw the figures and the report at the end.")

@@ -167,3 +167,21 @@ def test_nothing_to_verify_is_an_error(stubs, tmp_path):
     remember(folder, params, stubs)
     done = CliRunner().invoke(main, ["verify", "small", "--results", str(tmp_path / "results")])
     assert done.exit_code == 2 and "none of the 1 runs" in done.output
+
+
+def verified(folder: Path, *words: str, code: int = 1) -> str:
+    """Return what `fedlab verify` says of a folder, and check its exit status."""
+    done = CliRunner().invoke(main, ["verify", folder.name, "--results", str(folder.parent), "--cold", *words])
+    assert done.exit_code == code, f"{done.output}{done.exception!r}"
+    return done.output
+
+
+def test_the_command_runs_a_run_again_and_says_what_differs(stubs, tmp_path):
+    """A run published with another content than its notebook writes: told, with exit status 1."""
+    params = tmp_path / "small.yaml"
+    params.write_text("n_shards: 2\n")
+    folder = tmp_path / "results" / "small"
+    publish(all_runs(plan(parse_sweep({"n_shards": 2}), stubs)), folder)
+    remember(folder, params, stubs)
+    said = verified(folder, "--sample", "1", "--jobs", "1")
+    assert "again    1 of 5 wanted runs" in said and "1 differ" in said
