@@ -140,7 +140,7 @@ def retry(
         click.echo(f"{folder}: no run has failed")
         return
     click.echo("\n".join(failure_lines(found)))
-    plans = current_plans(folder)
+    plans = current_plans(folder, remedy="put it back, or run fedlab sweep with the one that counts")
     wanted = every_run(plans)
     stale = [run for run in found if run.stage != "figures" and (run.stage, run.key) not in wanted]
     for run in stale:
@@ -149,11 +149,11 @@ def retry(
         click.echo(f"{len(stale)} of them are not wanted any more as they were: forgotten; fedlab sweep runs what is")
     lost = {run.key for run in found if run not in stale}
     failed = 0
-    for plan, entry in zip(plans, remembered(folder), strict=True):
+    for plan, swept in zip(plans, remembered(folder), strict=True):
         votes = tuple(vote for vote in plan.votes if lost & {run.key for run in _behind(vote)})
         if votes or any(run.stage == "figures" for run in found):
-            part = Plan(plan.sweep, votes)
-            memory = Memory(Path(entry["params"]), folder.parent, Path(entry["notebooks"]))
+            part = Plan(plan.sweep, votes, plan.here)
+            memory = Memory(swept.params, folder.parent, swept.notebooks, swept.here)
             failed += _run(part, plan, memory, folder, jobs, warm, scheduler, deadline, figures)
     if failed:
         raise SystemExit(1)
@@ -208,7 +208,7 @@ def _run(
             Reporter(folder, memory.params, part) as reporter,
             Kernels(warm) as kernels,
         ):
-            remember(folder, memory.params, memory.notebooks)
+            remember(folder, memory.params, memory.notebooks, memory.here)
             memory.keep_plan(whole)
             with _progress_bar(asked.name) as show:
                 progress = run_plan(

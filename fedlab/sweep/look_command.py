@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,7 +15,7 @@ from fedlab.sweep.command import find_notebooks, find_params, notebooks_option, 
 
 if TYPE_CHECKING:
     from fedlab.sweep.graph import Plan
-    from fedlab.sweep.stored import Stored
+    from fedlab.sweep.stored import Stored, Swept
     from fedlab.sweep.why import Stock
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -25,17 +26,27 @@ def _params_option(function: F) -> F:
     return click.option("--params", "-p", multiple=True, help=text)(function)
 
 
-def _given(params: tuple[str, ...], notebooks: Path | None) -> list[tuple[Path, Path]]:
-    return [(find_params(name), notebooks or find_notebooks()) for name in params]
+def _swept(folder: Path, params: tuple[str, ...], notebooks: Path | None) -> list[Swept]:
+    """Return the params files that say what a folder should hold: those named, else all that are remembered.
+
+    Those that are remembered keep the notebooks they were swept with, unless others are named.
+    """
+    from fedlab.sweep.stored import Swept, remembered
+
+    known = {swept.params: swept for swept in remembered(folder)}
+    chosen = list(known.values())
+    if params:
+        paths = [find_params(name).resolve() for name in params]
+        chosen = [known.get(path) or Swept(path, find_notebooks(), Path.cwd()) for path in paths]
+    return [replace(swept, notebooks=notebooks or swept.notebooks) for swept in chosen]
 
 
 def _plans(folder: Path, params: tuple[str, ...], notebooks: Path | None) -> list[tuple[Plan, Path]]:
     """Return the plans that say what a folder should hold, each with its notebooks."""
-    from fedlab.sweep.stored import current_plans, remembered
+    from fedlab.sweep.stored import current_plans
 
-    given = _given(params, notebooks)
-    places = [place for _, place in given] or [Path(entry["notebooks"]) for entry in remembered(folder)]
-    return list(zip(current_plans(folder, given), places, strict=True))
+    swept = _swept(folder, params, notebooks)
+    return [(plan, one.notebooks) for plan, one in zip(current_plans(folder, swept), swept, strict=True)]
 
 
 @click.command()
@@ -49,6 +60,7 @@ def why(run: str, params: tuple[str, ...], results: Path, notebooks: Path | None
     RUN is a key, the beginning of one, stage/key, or the folder of a run. A params file, or the name of one that
     comes with fedlab, in its place means all its runs that are not fresh.
     """
+    from fedlab.sweep.params import read_sweep
     from fedlab.sweep.stored import find_run, read_plan
 
     if _is_params(run):
@@ -61,8 +73,7 @@ def why(run: str, params: tuple[str, ...], results: Path, notebooks: Path | None
             f"no stored run in {results} answers to {run!r}; a run that is not there yet needs its params file too: "
             f"fedlab why {run} --params FILE"
         )
-    given = _given(params, notebooks)
-    folder = stored.folder.parent.parent.parent if stored else results / read_plan(*given[0]).sweep.name
+    folder = stored.folder.parent.parent.parent if stored else results / read_sweep(find_params(params[0])).name
     _why_one(run, stored, folder, [plan for plan, _ in _plans(folder, params, notebooks)])
 
 
@@ -236,12 +247,12 @@ def verify(
     folder = sweep_folder(sweep, results)
     plans = _plans(folder, params, notebooks)
     wanted = every_run(plan for plan, _ in plans)
-    places = {run.key: plan.sweep.folder for plan, _ in plans for run in every_run([plan]).values()}
+    places = {run.key: (plan.sweep.folder, plan.here) for plan, _ in plans for run in every_run([plan]).values()}
     for plan, place in plans:
         figures = figures_run(plan.sweep, folder, place)
         if figures:
             wanted[figures.stage, figures.key] = figures
-            places[figures.key] = folder
+            places[figures.key] = (folder, plan.here)
     stored = stored_runs(folder)
     able = [wanted[run.stage, run.key] for run in stored if (run.stage, run.key) in wanted]
     if not able:
@@ -255,7 +266,7 @@ def verify(
         click.echo("\n  ".join([f"{'differs' if found else 'same':8} {name}", *found]))
 
     with in_use(folder), Kernels(warm) as kernels:
-        verdict = check(folder, stored, [(run, places[run.key]) for run in chosen], jobs, kernels, told)
+        verdict = check(folder, stored, [(run, *places[run.key]) for run in chosen], jobs, kernels, told)
     for name, source in verdict.skipped.items():
         click.echo(f"skipped  {name}: {source}, which it reads, is not whole")
     for name, found in verdict.altered.items():

@@ -40,13 +40,16 @@ class Memory:
         The folder that the sweep's own folder is in.
     notebooks : Path
         The folder of the notebooks.
+    here : Path, optional
+        Where the sweep was started; by default the working folder.
     """
 
-    def __init__(self, params: Path, results: Path, notebooks: Path) -> None:
+    def __init__(self, params: Path, results: Path, notebooks: Path, here: Path | None = None) -> None:
         self.params = params
         self.notebooks = notebooks
+        self.here = here or Path.cwd()
         self._results = results
-        self._folder, self._made_of = _made_of(params, results, notebooks)
+        self._folder, self._made_of = _made_of(params, results, notebooks, self.here)
 
     def plan(self) -> Plan:
         """Return the sweep's plan: the one that was kept, where it would come out the same.
@@ -58,10 +61,10 @@ class Memory:
         """
         kept = self._read(PLAN)
         if kept is not None and all(_has(file, known) for file, known in kept["files"].items()):
-            return _plan_from(kept, self.params.resolve().parent, self.notebooks)
+            return _plan_from(kept, self.params.resolve().parent, self.notebooks, self.here)
         sweep = read_sweep(self.params)
         try:
-            made = plan(sweep, self.notebooks)
+            made = plan(sweep, self.notebooks, self.here)
         except FedlabError as error:
             raise FedlabError(f"{self.params}: {error}") from None
         self._folder = self._results / sweep.name
@@ -107,7 +110,7 @@ def forget_products(folder: Path) -> None:
     (folder / MADE).unlink(missing_ok=True)
 
 
-def _made_of(params: Path, results: Path, notebooks: Path) -> tuple[Path, str]:
+def _made_of(params: Path, results: Path, notebooks: Path, here: Path) -> tuple[Path, str]:
     """Return a sweep's folder, and a hash of all that its plan and report are made of but data files.
 
     The hash is empty where that cannot be told.
@@ -117,7 +120,7 @@ def _made_of(params: Path, results: Path, notebooks: Path) -> tuple[Path, str]:
         top = content if isinstance(content, dict) else {}
         found = {
             "params": sha256_file(params),
-            "folders": [str(params.resolve().parent), str(Path.cwd()), str(notebooks.resolve())],
+            "folders": [str(params.resolve().parent), str(here), str(notebooks.resolve())],
             "notebooks": {
                 name: sha256_file(notebooks / name)
                 for name in {*NOTEBOOKS.values(), str(top.get("figures", "4_figures.ipynb"))}
@@ -185,7 +188,7 @@ def _run_as_json(run: Run, shared: dict[str, int]) -> dict[str, Any]:
     }
 
 
-def _plan_from(kept: dict[str, Any], folder: Path, notebooks: Path) -> Plan:
+def _plan_from(kept: dict[str, Any], folder: Path, notebooks: Path, here: Path) -> Plan:
     """Return the plan that `_as_json` was given."""
     made: dict[str, Run] = {}
     for run in kept["runs"]:
@@ -197,4 +200,4 @@ def _plan_from(kept: dict[str, Any], folder: Path, notebooks: Path) -> Plan:
     # As they were checked when the plan was made.
     cells = tuple(Cell.model_construct(**cell) for cell in kept["cells"])
     sweep = Sweep.model_construct(**kept["sweep"], cells=cells, folder=folder)
-    return Plan(sweep, tuple(made[key] for key in kept["votes"]))
+    return Plan(sweep, tuple(made[key] for key in kept["votes"]), here)

@@ -117,7 +117,7 @@ def run_plan(
         place = kernels.place() if kernels and wanted else COLD
         if wanted:
             forget_products(folder)
-        todo = [make_job(run, folder, plan.sweep.folder, place, limit) for run in wanted]
+        todo = [make_job(run, folder, plan.sweep.folder, place, limit, plan.here) for run in wanted]
         for outcome in run_jobs(todo, jobs, cluster):
             why_cold = outcome.why_cold or (kernels.why_cold if kernels else "")
             progress.cold += bool(why_cold)
@@ -140,9 +140,14 @@ def run_plan(
 
 
 def make_job(
-    run: Run, folder: Path, params_folder: Path, kernels: KernelPlace = COLD, deadline: float | None = None
+    run: Run,
+    folder: Path,
+    params_folder: Path,
+    kernels: KernelPlace = COLD,
+    deadline: float | None = None,
+    here: Path | None = None,
 ) -> Job:
-    """Return what a worker must know to execute a run."""
+    """Return what a worker must know to execute a run; it may work in another folder than this process."""
     info = {
         "stage": run.stage,
         "key": run.key,
@@ -152,12 +157,10 @@ def make_job(
         "modules": run.modules,
     }
     inputs = {name: f"{source.stage}/{source.key}" for name, source in run.inputs.items()}
-    places = dict.fromkeys([str(params_folder.resolve()), str(Path.cwd())])
+    places = dict.fromkeys([str(params_folder.resolve()), str(here or Path.cwd())])
     where = tuple(places)
-    store = folder.resolve()
-    return Job(
-        store, run.stage, run.key, run.notebook, run.parameters, inputs, info, where, run.files, kernels, deadline
-    )
+    store, notebook = folder.resolve(), run.notebook.resolve()
+    return Job(store, run.stage, run.key, notebook, run.parameters, inputs, info, where, run.files, kernels, deadline)
 
 
 def run_jobs(jobs: list[Job], n_jobs: int | None, cluster: Any = None) -> Iterator[Outcome]:

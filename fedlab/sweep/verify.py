@@ -70,7 +70,7 @@ def sample(runs: list[Run], size: int | None, seed: int) -> list[Run]:
 def verify(
     folder: Path,
     stored: list[Stored],
-    runs: list[tuple[Run, Path]],
+    runs: list[tuple[Run, Path, Path]],
     jobs: int | None = None,
     kernels: Kernels | None = None,
     watch: Callable[[str, list[str]], None] = lambda name, found: None,
@@ -83,8 +83,9 @@ def verify(
         The sweep's folder; nothing in it is changed.
     stored : list of Stored
         The runs whose files are hashed.
-    runs : list of (Run, Path)
-        The runs that are executed again, in a scratch folder, each with the folder of its params file.
+    runs : list of (Run, Path, Path)
+        The runs that are executed again, in a scratch folder, each with the folder of its params file and the one that
+        the sweep was started in.
     jobs : int, optional
         How many at once; by default one per core.
     kernels : Kernels, optional
@@ -98,10 +99,10 @@ def verify(
     """
     verdict = Verdict({run.name: found for run in stored if (found := altered_files(run))})
     store = RunStore(folder)
-    for run, _ in runs:
+    for run, *_ in runs:
         broken = [f"{i.stage}/{i.key}" for i in run.inputs.values() if not store.holds(i.stage, i.key)]
         verdict.skipped |= {f"{run.stage}/{run.key}": broken[0]} if broken else {}
-    runs = [(run, place) for run, place in runs if f"{run.stage}/{run.key}" not in verdict.skipped]
+    runs = [given for given in runs if f"{given[0].stage}/{given[0].key}" not in verdict.skipped]
     scratch = Path(tempfile.mkdtemp(prefix="fedlab-verify-"))
     try:
         for name, place, error in _again(folder, runs, scratch, jobs, kernels):
@@ -120,11 +121,11 @@ def verify(
 
 
 def _again(
-    folder: Path, runs: list[tuple[Run, Path]], scratch: Path, jobs: int | None, kernels: Kernels | None
+    folder: Path, runs: list[tuple[Run, Path, Path]], scratch: Path, jobs: int | None, kernels: Kernels | None
 ) -> Iterator[tuple[str, Path, str]]:
     """Execute runs, each in a store of its own that sees the stored inputs, and yield where each lies."""
     made = []
-    for run, params_folder in runs:
+    for run, params_folder, here in runs:
         own = scratch / f"{run.stage}-{run.key}"
         for source in run.inputs.values():
             place = RunStore(own).path(source.stage, source.key)
@@ -133,7 +134,7 @@ def _again(
             held = RunStore(folder).path(source.stage, source.key)
             place.unlink(missing_ok=True)
             place.symlink_to(held.resolve(), target_is_directory=True)
-        job = make_job(run, own, params_folder)
+        job = make_job(run, own, params_folder, here=here)
         made.append(replace(job, kernels=kernels.place()) if kernels else job)
     for outcome in run_jobs(made, jobs):
         own = scratch / f"{outcome.stage}-{outcome.key}"
