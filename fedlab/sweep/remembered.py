@@ -14,7 +14,7 @@ from fedlab.errors import FedlabError
 from fedlab.files import canonical_json, read_json, sha256_file, sha256_text, write_text
 from fedlab.registry import is_import_path
 from fedlab.sweep.graph import NOTEBOOKS, Plan, Run, plan
-from fedlab.sweep.keys import PACKAGE, versions
+from fedlab.sweep.keys import EXTRAS, PACKAGE, installed_versions, versions
 from fedlab.sweep.params import Cell, Sweep, import_paths, read_sweep
 
 PLAN = ".plan.json"
@@ -49,6 +49,7 @@ class Memory:
         self.notebooks = notebooks
         self.here = here or Path.cwd()
         self._results = results
+        self._taken = False  # whether the plan is the one that was kept
         self._folder, self._made_of = _made_of(params, results, notebooks, self.here)
 
     def plan(self) -> Plan:
@@ -60,7 +61,8 @@ class Memory:
             For every mistake in the params file, and where the data cannot hold what it asks.
         """
         kept = self._read(PLAN)
-        if kept is not None and all(_has(file, known) for file, known in kept["files"].items()):
+        self._taken = kept is not None and _is_as_it_was(kept)
+        if kept is not None and self._taken:
             return _plan_from(kept, self.params.resolve().parent, self.notebooks, self.here)
         sweep = read_sweep(self.params)
         try:
@@ -72,10 +74,10 @@ class Memory:
 
     def keep_plan(self, plan: Plan) -> None:
         """Keep a plan for the next call, unless it rests on what a later call could not check."""
-        if self._made_of and self._read(PLAN) is None:
+        if self._made_of and not self._taken:
             files = _files_behind(plan)
             if files is not None:
-                self._write(PLAN, _as_json(plan) | {"files": files})
+                self._write(PLAN, _as_json(plan) | {"files": files, "leads_to": _leads_to(plan)})
 
     def holds_products(self, figures: bool) -> bool:
         """Say whether what is made of the runs stands there, as it was made of these very ones."""
@@ -130,15 +132,20 @@ def _made_of(params: Path, results: Path, notebooks: Path, here: Path) -> tuple[
                 for file in sorted(PACKAGE.rglob("*.*"))
                 if file.suffix in (".py", ".css", ".js")
             },
-            "versions": versions() | {"nbconvert": metadata.version("nbconvert"), "python": sys.version},
+            "versions": versions()
+            | installed_versions(EXTRAS.values())
+            | {"nbconvert": metadata.version("nbconvert"), "python": sys.version},
         }
         return results / str(top.get("name", params.stem)), sha256_text(canonical_json(found))
     except (OSError, ValueError, yaml.YAMLError):
         return results / params.stem, ""
 
 
-def _has(file: str, known: str) -> bool:
-    return Path(file).is_file() and sha256_file(file) == known
+def _is_as_it_was(kept: dict[str, Any]) -> bool:
+    """Say whether the data files of a kept plan hold what they held, and names still lead to the same files."""
+    if any(str(Path(name).resolve()) != file for name, file in kept["leads_to"].items()):
+        return False
+    return all(Path(file).is_file() and sha256_file(file) == known for file, known in kept["files"].items())
 
 
 def _files_behind(plan: Plan) -> dict[str, str] | None:
@@ -151,13 +158,23 @@ def _files_behind(plan: Plan) -> dict[str, str] | None:
             files |= run.files
     for cell in plan.sweep.cells:
         data = {"name": cell.data} if isinstance(cell.data, str) else cell.data
-        given = [data.get("path"), cell.scheme_options.get("path")]
-        beside = all((plan.sweep.folder / path).is_file() for path in given if path is not None)
+        beside = all(file.is_file() for file in _named_files(plan, cell))
         if not beside or import_paths(cell) or is_import_path(str(data.get("name", ""))):
             return None
         if data.get("name") == "nhefs":
             files.setdefault(str(data_path()), "")
     return {file: known or sha256_file(file) for file, known in files.items()}
+
+
+def _named_files(plan: Plan, cell: Cell) -> list[Path]:
+    """Return the files that a cell names, beside the params file, links as they stand."""
+    given = [cell.data.get("path") if isinstance(cell.data, dict) else None, cell.scheme_options.get("path")]
+    return [plan.sweep.folder.absolute() / path for path in given if path is not None]
+
+
+def _leads_to(plan: Plan) -> dict[str, str]:
+    """Return the files that a plan names, and the one that each is when links are followed."""
+    return {str(file): str(file.resolve()) for cell in plan.sweep.cells for file in _named_files(plan, cell)}
 
 
 def _as_json(plan: Plan) -> dict[str, Any]:
