@@ -17,6 +17,7 @@ from fedlab.sweep.graph import STAGES, Plan, Run
 from fedlab.sweep.kernels import COLD, KernelPlace, Kernels
 from fedlab.sweep.remembered import forget_products
 from fedlab.sweep.store import RunStore
+from fedlab.sweep.stored import remembered
 
 Watcher = Callable[["Progress"], None]
 
@@ -114,7 +115,8 @@ def run_plan(
                 wanted.append(run)
         progress.waiting[stage] = len(wanted)
         watch(progress)
-        place = kernels.place() if kernels and wanted else COLD
+        # Workers of a cluster cannot fork from a process of this machine.
+        place = kernels.place() if kernels and wanted and cluster is None else COLD
         if wanted:
             forget_products(folder)
         todo = [make_job(run, folder, plan.sweep.folder, place, limit, plan.here) for run in wanted]
@@ -135,8 +137,17 @@ def run_plan(
                 progress.seconds.setdefault(stage, []).append(outcome.seconds)
             watch(progress)
     if not progress.failed:
-        store.forget_failures()
+        _forget_failures(plan, store)
     return progress
+
+
+def _forget_failures(plan: Plan, store: RunStore) -> None:
+    """Remove what earlier failures of a plan's runs left; where no other params file is swept there, of any run."""
+    if len(remembered(store.folder)) < 2:
+        store.forget_failures()
+    for runs in plan.runs.values():
+        for run in runs:
+            store.forget_failure(run.stage, run.key)
 
 
 def make_job(

@@ -1,5 +1,6 @@
 """Progress for other terminals: who lives, what runs, what is left, on what grounds; and what a live sweep forbids."""
 
+import errno
 import os
 import re
 import shutil
@@ -15,12 +16,15 @@ from tests_sweep_stubs import HELPERS, STUBS, all_runs, publish, write_notebook
 
 from fedlab.cli import main
 from fedlab.errors import FedlabError
-from fedlab.files import read_json, write_json
-from fedlab.sweep import status
+from fedlab.files import write_json
+from fedlab.sweep import runner, status
 from fedlab.sweep.estimate import Estimate, estimate
+from fedlab.sweep.execute import Outcome
+from fedlab.sweep.failures import note_failure
 from fedlab.sweep.graph import plan
+from fedlab.sweep.kernels import Kernels
 from fedlab.sweep.params import parse_sweep, read_sweep
-from fedlab.sweep.runner import Progress, make_job
+from fedlab.sweep.runner import Progress, make_job, run_plan
 from fedlab.sweep.status import PLACE, Reporter, in_use, process_mark, read_progress, status_lines
 from fedlab.sweep.store import RunStore
 from fedlab.sweep.stored import remember, remembered
@@ -307,3 +311,58 @@ def test_retry_runs_what_failed_and_what_waited_for_it_alone(small, stubs, tmp_p
     assert "no run has failed" in fedlab(tmp_path, "retry", "small")
     assert not (tmp_path / "results" / "small" / "failed").exists()
     assert [swept.params for swept in remembered(tmp_path / "results" / "small")] == [small]
+
+
+def left_by(run, folder: Path) -> bool:
+    """Say whether something of a run's failure is there."""
+    return any((folder / "failed").glob(f"{run.stage}-{run.key}*"))
+
+
+def test_a_whole_sweep_forgets_its_own_failures_not_those_of_another_params_file(stubs, tmp_path):
+    """Two params files share a folder: the end of one keeps what failed of the other; alone it forgets all."""
+    own, other = (plan(parse_sweep({"n_shards": n}), stubs) for n in (2, 3))
+    publish(all_runs(own), tmp_path)
+    one, two = own.votes[0], other.votes[0]
+    for name in ("one", "two"):
+        remember(tmp_path, tmp_path / f"{name}.yaml", stubs)
+    for run in (one, two):
+        note_failure(RunStore(tmp_path), Outcome(run.stage, run.key, 1.0, "failed"))
+    assert run_plan(own, tmp_path).cached == 5
+    assert not left_by(one, tmp_path) and left_by(two, tmp_path)
+    shutil.rmtree(tmp_path / ".params")
+    run_plan(own, tmp_path)
+    assert not left_by(two, tmp_path)
+
+
+@pytest.mark.parametrize("reason", [errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_stops_nothing(tmp_path, monkeypatch, reason):
+    """A sweep goes on without the lock; who must be alone goes by the progress files."""
+    fcntl = pytest.importorskip("fcntl")
+
+    def refuse(*_):
+        raise OSError(reason, os.strerror(reason))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    entered = []
+    for alone in (False, True):
+        with in_use(tmp_path, alone):
+            entered.append(alone)
+    assert entered == [False, True]
+
+
+def test_no_kernels_are_placed_here_for_runs_on_a_cluster(stubs, tmp_path, monkeypatch):
+    """No warm template is started on this machine for what other machines execute."""
+    placed = []
+
+    class Placing(Kernels):
+        def place(self):
+            placed.append(1)
+            return super().place()
+
+    monkeypatch.setattr(runner, "run_jobs", lambda jobs, *_: iter(()))
+    made = plan(parse_sweep({"n_shards": 2}), stubs)
+    with Placing(warm=False) as kernels:
+        run_plan(made, tmp_path, 1, kernels=kernels, cluster=object())
+        assert not placed
+        run_plan(made, tmp_path, 1, kernels=kernels)
+        assert placed
