@@ -192,7 +192,7 @@ def _run(
     """Execute a plan or a part of it, collect the results of the whole, and say where they are; count failures."""
     from fedlab.sweep.collect import RESULTS, TIMINGS
     from fedlab.sweep.ends import Stopped, stop_on_terminate
-    from fedlab.sweep.failures import failure_lines, note_failure
+    from fedlab.sweep.failures import failure_lines
     from fedlab.sweep.kernels import Kernels
     from fedlab.sweep.report import FIGURES, REPORT, finish
     from fedlab.sweep.runner import run_plan
@@ -215,9 +215,7 @@ def _run(
                     part, folder, jobs, lambda now: show(now, reporter.watch(now)), kernels, deadline, cluster
                 )
             failures = list(progress.outcomes)
-            n_rows, failed = finish(whole, folder, progress, memory, figures, kernels)
-            if failed:
-                note_failure(RunStore(folder), failed)
+            n_rows, failed = finish(whole, folder, progress, memory, figures, kernels, deadline)
     except KeyboardInterrupt as stop:
         RunStore(folder).sweep_out()
         click.echo("\nstopped; finished runs are kept: the same command goes on from here")
