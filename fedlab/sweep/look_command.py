@@ -14,7 +14,7 @@ from fedlab.errors import FedlabError
 from fedlab.sweep.command import find_notebooks, find_params, notebooks_option, results_option, running_options
 
 if TYPE_CHECKING:
-    from fedlab.sweep.graph import Plan
+    from fedlab.sweep.graph import Plan, Run
     from fedlab.sweep.stored import Stored, Swept
     from fedlab.sweep.why import Stock
 
@@ -49,6 +49,15 @@ def _plans(folder: Path, params: tuple[str, ...], notebooks: Path | None) -> lis
     return [(plan, one.notebooks) for plan, one in zip(current_plans(folder, swept), swept, strict=True)]
 
 
+def _wanted(folder: Path, plans: list[tuple[Plan, Path]]) -> dict[tuple[str, str], Run]:
+    """Return all runs that plans want, that of the figures too, by stage and key."""
+    from fedlab.sweep.listing import figures_run
+    from fedlab.sweep.stored import every_run
+
+    drawn = [figures_run(plan.sweep, folder, notebooks) for plan, notebooks in plans]
+    return every_run(plan for plan, _ in plans) | {(run.stage, run.key): run for run in drawn if run}
+
+
 @click.command()
 @click.argument("run")
 @_params_option
@@ -74,7 +83,7 @@ def why(run: str, params: tuple[str, ...], results: Path, notebooks: Path | None
             f"fedlab why {run} --params FILE"
         )
     folder = stored.folder.parent.parent.parent if stored else results / read_sweep(find_params(params[0])).name
-    _why_one(run, stored, folder, [plan for plan, _ in _plans(folder, params, notebooks)])
+    _why_one(run, stored, folder, _plans(folder, params, notebooks))
 
 
 def _is_params(name: str) -> bool:
@@ -84,19 +93,19 @@ def _is_params(name: str) -> bool:
         return False
 
 
-def _stock(folder: Path, plans: list[Plan]) -> Stock:
-    from fedlab.sweep.stored import every_run
+def _stock(folder: Path, wanted: dict[tuple[str, str], Run]) -> Stock:
     from fedlab.sweep.why import Stock
 
-    return Stock(folder, (key for _, key in every_run(plans)))
+    return Stock(folder, (key for _, key in wanted))
 
 
 def _why_all(plan: Plan, folder: Path) -> None:
     from fedlab.sweep.changes import planned_node
     from fedlab.sweep.stored import every_run
 
-    stock = _stock(folder, [plan])
-    found = [stock.why(planned_node(run)) for run in every_run([plan]).values()]
+    wanted = every_run([plan])
+    stock = _stock(folder, wanted)
+    found = [stock.why(planned_node(run)) for run in wanted.values()]
     for reason in found:
         if reason.state != "fresh":
             click.echo("\n".join(reason.lines()))
@@ -104,13 +113,13 @@ def _why_all(plan: Plan, folder: Path) -> None:
     click.echo(f"{len(found)} runs are wanted: {fresh} fresh, {len(found) - fresh} not")
 
 
-def _why_one(name: str, stored: Stored | None, folder: Path, plans: list[Plan]) -> None:
+def _why_one(name: str, stored: Stored | None, folder: Path, plans: list[tuple[Plan, Path]]) -> None:
     from fedlab.sweep.changes import planned_node
-    from fedlab.sweep.stored import answers, every_run
+    from fedlab.sweep.stored import answers
     from fedlab.sweep.why import unwanted_lines
 
-    wanted = every_run(plans)
-    stock = _stock(folder, plans)
+    wanted = _wanted(folder, plans)
+    stock = _stock(folder, wanted)
     if stored is not None and (stored.stage, stored.key) not in wanted:
         nodes = [planned_node(run) for run in wanted.values() if run.stage == stored.stage]
         click.echo("\n".join(unwanted_lines(stock.nodes[stored.key], nodes)))
@@ -237,22 +246,20 @@ def verify(
     The exit status is 1 if anything differs.
     """
     from fedlab.sweep.kernels import Kernels
-    from fedlab.sweep.listing import figures_run
     from fedlab.sweep.status import in_use
-    from fedlab.sweep.stored import every_run, stored_runs, sweep_folder, time_text
+    from fedlab.sweep.stored import stored_runs, sweep_folder, time_text
     from fedlab.sweep.verify import sample as drawn
     from fedlab.sweep.verify import verify as check
 
     start = time.monotonic()
     folder = sweep_folder(sweep, results)
     plans = _plans(folder, params, notebooks)
-    wanted = every_run(plan for plan, _ in plans)
-    places = {run.key: (plan.sweep.folder, plan.here) for plan, _ in plans for run in every_run([plan]).values()}
-    for plan, place in plans:
-        figures = figures_run(plan.sweep, folder, place)
-        if figures:
-            wanted[figures.stage, figures.key] = figures
-            places[figures.key] = (folder, plan.here)
+    wanted = _wanted(folder, plans)
+    places = {
+        key: (folder if stage == "figures" else plan.sweep.folder, plan.here)
+        for plan, notebooks in plans
+        for stage, key in _wanted(folder, [(plan, notebooks)])
+    }
     stored = stored_runs(folder)
     able = [wanted[run.stage, run.key] for run in stored if (run.stage, run.key) in wanted]
     if not able:
