@@ -242,12 +242,13 @@ def verify(
 ) -> None:
     """Check SWEEP (its name or its folder): all files against their hashes, and a sample of runs run again.
 
-    What a run wrote, printed and drew must come out the same; seconds do not count. Stored runs are not touched.
-    The exit status is 1 if anything differs.
+    What a run wrote, printed and drew must come out the same; seconds do not count. The tables of results must be those
+    of the stored runs. Stored runs are not touched. The exit status is 1 if anything differs, or a wanted run lacks.
     """
     from fedlab.sweep.kernels import Kernels
     from fedlab.sweep.status import in_use
     from fedlab.sweep.stored import stored_runs, sweep_folder, time_text
+    from fedlab.sweep.verify import altered_tables, unreadable_runs
     from fedlab.sweep.verify import sample as drawn
     from fedlab.sweep.verify import verify as check
 
@@ -274,10 +275,22 @@ def verify(
 
     with in_use(folder), Kernels(warm) as kernels:
         verdict = check(folder, stored, [(run, *places[run.key]) for run in chosen], jobs, kernels, told)
+        verdict.unreadable = unreadable_runs(folder, stored)
+        there = {run.name for run in stored} | set(verdict.unreadable)
+        # Figures are drawn only where they are asked for.
+        asked = [f"{stage}/{key}" for stage, key in wanted if stage != "figures"]
+        verdict.missing = [name for name in asked if name not in there]
+        verdict.tables = altered_tables(folder, [plan for plan, _ in plans])
+    for name in verdict.unreadable:
+        click.echo(f"damaged  {name}: its run.json is gone or not readable, so nothing of it was compared")
+    for name in verdict.missing:
+        click.echo(f"missing  {name}: wanted, and not stored")
     for name, source in verdict.skipped.items():
         click.echo(f"skipped  {name}: {source}, which it reads, is not whole")
     for name, found in verdict.altered.items():
         click.echo("\n  ".join([f"altered  {name}", *found]))
+    if verdict.tables:
+        click.echo("\n  ".join(["altered  the tables are not those of the stored runs", *verdict.tables]))
     click.echo(
         f"files    of {len(stored)} runs compared with their hashes: {len(verdict.altered)} runs altered\n"
         f"again    {len(verdict.again)} of {len(able)} wanted runs in {time_text(time.monotonic() - start)}: "
