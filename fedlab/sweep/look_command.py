@@ -36,8 +36,8 @@ def _swept(folder: Path, params: tuple[str, ...], notebooks: Path | None) -> lis
     known = {swept.params: swept for swept in remembered(folder)}
     chosen = list(known.values())
     if params:
-        paths = [find_params(name).resolve() for name in params]
-        chosen = [known.get(path) or Swept(path, find_notebooks(), Path.cwd()) for path in paths]
+        paths = [find_params(name) for name in params]
+        chosen = [known.get(path.resolve()) or Swept(path, find_notebooks(), Path.cwd()) for path in paths]
     return [replace(swept, notebooks=notebooks or swept.notebooks) for swept in chosen]
 
 

@@ -280,6 +280,14 @@ def test_a_worker_finds_the_notebook_from_any_folder(stubs, tmp_path, monkeypatc
     assert make_job(run, tmp_path, tmp_path).notebook == stubs.resolve() / run.notebook.name
 
 
+def test_retry_names_no_option_that_it_lacks(stored, small, tmp_path):
+    """Where the params file is gone, the remedy is one that can be followed."""
+    note_failure(RunStore(stored), Outcome("vote", "0" * 20, 1.0, "failed"))
+    small.unlink()
+    said = fedlab(tmp_path, "retry", "small", exit_code=2)
+    assert "is gone; put it back" in said and "--params" not in said
+
+
 def test_rm_of_keys_is_exact(stored, tmp_path):
     """A key goes, others stay; an unknown one, or neither keys nor --stale, is refused."""
     runs = sorted(path.name for path in (stored / "runs" / "vote").iterdir())
