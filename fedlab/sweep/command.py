@@ -47,13 +47,15 @@ def running_options(function: F) -> F:
             default=True,
             help="Fork kernels from one process that has imported the libraries; see docs/warm.md.",
         ),
-        click.option("--scheduler", metavar="ADDRESS", help="Run on a Dask cluster, tcp://…; see docs/cluster.md."),
     )
     for option in reversed(options):
         function = option(function)
     return function
 
 
+scheduler_option = click.option(
+    "--scheduler", metavar="ADDRESS", help="Run on a Dask cluster, tcp://…; see docs/cluster.md."
+)
 deadline_option = click.option(
     "--deadline", type=float, metavar="SECONDS", help="A run that takes longer is ended, and has failed."
 )
@@ -62,6 +64,7 @@ deadline_option = click.option(
 @click.command()
 @click.argument("params")
 @running_options
+@scheduler_option
 @deadline_option
 @results_option
 @notebooks_option
@@ -105,6 +108,7 @@ def sweep(
 @click.command()
 @click.argument("sweep")
 @running_options
+@scheduler_option
 @deadline_option
 @results_option
 @click.option("--figures/--no-figures", default=True, help="Draw the figures and the report at the end.")
@@ -136,7 +140,7 @@ def retry(
         click.echo(f"{folder}: no run has failed")
         return
     click.echo("\n".join(failure_lines(found)))
-    plans = current_plans(folder)
+    plans = current_plans(folder, remedy="put it back, or run fedlab sweep with the one that counts")
     wanted = every_run(plans)
     stale = [run for run in found if run.stage != "figures" and (run.stage, run.key) not in wanted]
     for run in stale:
@@ -145,11 +149,11 @@ def retry(
         click.echo(f"{len(stale)} of them are not wanted any more as they were: forgotten; fedlab sweep runs what is")
     lost = {run.key for run in found if run not in stale}
     failed = 0
-    for plan, entry in zip(plans, remembered(folder), strict=True):
+    for plan, swept in zip(plans, remembered(folder), strict=True):
         votes = tuple(vote for vote in plan.votes if lost & {run.key for run in _behind(vote)})
         if votes or any(run.stage == "figures" for run in found):
-            part = Plan(plan.sweep, votes)
-            memory = Memory(Path(entry["params"]), folder.parent, Path(entry["notebooks"]))
+            part = Plan(plan.sweep, votes, plan.here)
+            memory = Memory(swept.params, folder.parent, swept.notebooks, swept.here)
             failed += _run(part, plan, memory, folder, jobs, warm, scheduler, deadline, figures)
     if failed:
         raise SystemExit(1)
@@ -188,7 +192,7 @@ def _run(
     """Execute a plan or a part of it, collect the results of the whole, and say where they are; count failures."""
     from fedlab.sweep.collect import RESULTS, TIMINGS
     from fedlab.sweep.ends import Stopped, stop_on_terminate
-    from fedlab.sweep.failures import failure_lines, note_failure
+    from fedlab.sweep.failures import failure_lines
     from fedlab.sweep.kernels import Kernels
     from fedlab.sweep.report import FIGURES, REPORT, finish
     from fedlab.sweep.runner import run_plan
@@ -204,16 +208,14 @@ def _run(
             Reporter(folder, memory.params, part) as reporter,
             Kernels(warm) as kernels,
         ):
-            remember(folder, memory.params, memory.notebooks)
+            remember(folder, memory.params, memory.notebooks, memory.here)
             memory.keep_plan(whole)
             with _progress_bar(asked.name) as show:
                 progress = run_plan(
                     part, folder, jobs, lambda now: show(now, reporter.watch(now)), kernels, deadline, cluster
                 )
             failures = list(progress.outcomes)
-            n_rows, failed = finish(whole, folder, progress, memory, figures, kernels)
-            if failed:
-                note_failure(RunStore(folder), failed)
+            n_rows, failed = finish(whole, folder, progress, memory, figures, kernels, deadline)
     except KeyboardInterrupt as stop:
         RunStore(folder).sweep_out()
         click.echo("\nstopped; finished runs are kept: the same command goes on from here")

@@ -11,15 +11,17 @@ from typing import Any
 from fedlab.files import read_json, sha256_file
 from fedlab.sweep.store import NOTEBOOK_FILE, RUN_FILE
 
-_TIMED = "seconds"  # what a run took is never the same twice
+_RECORD = "record.json"
+_TIMED = "_seconds"  # ends the names of what a run recorded of its time, as `fedlab.sweep.collect` takes them
 _MOST = 5  # differences told of one file
 
 
 def differences(was: Path, now: Path) -> list[str]:
     """Return in what two folders of one run differ; nothing for the same results.
 
-    Files are compared by their bytes; where those differ, JSON, tables and arrays by their values, of which seconds
-    do not count. Executed notebooks are compared by what their cells show: printed text, texts and pictures.
+    Files are compared by their bytes; where those differ, JSON, tables and arrays by their values. Seconds that were
+    recorded (names that end in ``_seconds``) do not count. Executed notebooks are compared by what their cells show:
+    printed text, texts and pictures.
     """
     before, after = _files(was), _files(now)
     found = [f"{name} is not written any more" for name in sorted(before - after)]
@@ -27,11 +29,15 @@ def differences(was: Path, now: Path) -> list[str]:
     for name in sorted(before & after):
         if name == NOTEBOOK_FILE:
             found += _notebooks(was / name, now / name)
-        elif sha256_file(was / name) != sha256_file(now / name):
-            told = _values(was / name, now / name)
-            found += [f"{name}: {text}" for text in told[:_MOST]]
-            found += [f"{name}: and {len(told) - _MOST} more"] if len(told) > _MOST else []
+        else:
+            found += [f"{name}: {text}" for text in file_differences(was / name, now / name)]
     return found
+
+
+def file_differences(was: Path, now: Path) -> list[str]:
+    """Return in what two files differ, the first few of many; nothing for the same content."""
+    told = _values(was, now) if sha256_file(was) != sha256_file(now) else []
+    return told[:_MOST] + ([f"and {len(told) - _MOST} more"] if len(told) > _MOST else [])
 
 
 def _files(folder: Path) -> set[str]:
@@ -42,15 +48,19 @@ def _files(folder: Path) -> set[str]:
 def _values(was: Path, now: Path) -> list[str]:
     """Say in what values two files differ; where they cannot be read as such, in how many bytes."""
     readers = {".json": read_json, ".csv": _table, ".gz": _table, ".parquet": _table, ".npz": _arrays}
-    reader = readers.get(was.suffix)
+    reader = _record if was.name == _RECORD else readers.get(was.suffix)
     try:
         if reader is not None:
             told = _walk("", reader(was), reader(now))
-            # The same values in other bytes are a difference, save in JSON, whose seconds were left out.
-            return told or ([] if was.suffix == ".json" else ["other bytes, the same values"])
+            # The same values in other bytes are a difference, save where seconds were left out.
+            return told or ([] if reader is _record else ["other bytes, the same values"])
     except (OSError, ValueError, KeyError):
         pass
     return [f"{was.stat().st_size} bytes -> {now.stat().st_size} bytes, not the same"]
+
+
+def _record(path: Path) -> dict[str, Any]:
+    return {name: value for name, value in dict(read_json(path)).items() if not name.endswith(_TIMED)}
 
 
 def _table(path: Path) -> dict[str, Any]:
@@ -70,8 +80,7 @@ def _arrays(path: Path) -> dict[str, Any]:
 def _walk(name: str, was: Any, now: Any) -> list[str]:
     """Say where two values differ, all the way down."""
     if isinstance(was, dict) and isinstance(now, dict):
-        keys = [key for key in sorted(was.keys() | now.keys()) if _TIMED not in key]
-        return [text for key in keys for text in _walk(f"{name}.{key}".strip("."), was.get(key), now.get(key))]
+        return [text for key in sorted(was.keys() | now.keys()) for text in _member(name, key, was, now)]
     if isinstance(was, list) and isinstance(now, list):
         return _lists(name, was, now)
     if was == now and type(was) is type(now):
@@ -79,6 +88,13 @@ def _walk(name: str, was: Any, now: Any) -> list[str]:
     if _is_number(was) and _is_number(now):
         return [] if math.isnan(was) and math.isnan(now) else [f"{name} {was} -> {now} ({now - was:+.3g})"]
     return [f"{name} {_cut(was)} -> {_cut(now)}"]
+
+
+def _member(name: str, key: str, was: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    inner = f"{name}.{key}".strip(".")
+    if key not in was or key not in now:
+        return [f"{inner} is not there any more" if key in was else f"{inner} was not there before"]
+    return _walk(inner, was[key], now[key])
 
 
 def _lists(name: str, was: list[Any], now: list[Any]) -> list[str]:

@@ -138,10 +138,13 @@ class Plan:
         What was asked.
     votes : tuple of Run
         The last run of each cell, in the order of ``sweep.cells``.
+    here : Path
+        Where the sweep was started: the user's own modules and data are looked for there too.
     """
 
     sweep: Sweep
     votes: tuple[Run, ...]
+    here: Path = field(default_factory=Path.cwd)
 
     @property
     def runs(self) -> dict[str, list[Run]]:
@@ -159,7 +162,7 @@ class Plan:
         return {stage: list(runs.values()) for stage, runs in found.items()}
 
 
-def plan(sweep: Sweep, notebooks: Path) -> Plan:
+def plan(sweep: Sweep, notebooks: Path, here: Path | None = None) -> Plan:
     """Turn a sweep's cells into runs.
 
     Parameters
@@ -168,6 +171,9 @@ def plan(sweep: Sweep, notebooks: Path) -> Plan:
         The validated params file.
     notebooks : Path
         The folder that holds the pipeline's notebooks.
+    here : Path, optional
+        Where the user's own modules and data are looked for after the params file's folder; by default the working
+        folder.
 
     Returns
     -------
@@ -179,7 +185,8 @@ def plan(sweep: Sweep, notebooks: Path) -> Plan:
     FedlabError
         If a notebook lacks a parameter that the sweep sets, or the data cannot hold what a cell asks.
     """
-    builder = _Builder(sweep, notebooks)
+    here = here or Path.cwd()
+    builder = _Builder(sweep, notebooks, here)
     votes, problems = [], []
     for cell in sweep.cells:
         try:
@@ -188,14 +195,16 @@ def plan(sweep: Sweep, notebooks: Path) -> Plan:
             problems.append(str(error))
     if problems:
         raise FedlabError("\n  ".join(dict.fromkeys(problems)))
-    return Plan(sweep, tuple(votes))
+    return Plan(sweep, tuple(votes), here)
 
 
 class _Builder:
     """Builds runs; what cells share (data, notebooks, own modules) is read once, so all keys are of one moment."""
 
-    def __init__(self, sweep: Sweep, notebooks: Path) -> None:
+    def __init__(self, sweep: Sweep, notebooks: Path, here: Path) -> None:
         self.sweep = sweep
+        self.here = here
+        self.roots = [sweep.folder.resolve(), here]
         self.notebooks = notebooks
         self.known: dict[Any, Any] = {}
 
@@ -328,7 +337,7 @@ class _Builder:
         """Return the files behind an import path and the SHA-256 of each."""
 
         def hashed() -> dict[str, str]:
-            found = import_path_files([path], [self.sweep.folder.resolve(), Path.cwd()])[path]
+            found = import_path_files([path], self.roots)[path]
             return {str(file): sha256_file(file) for file in found}
 
         return self._once(("own files", path), hashed)
@@ -340,7 +349,7 @@ class _Builder:
         """
         named: dict[str, str] = {}
         for file, sha256 in own.items():
-            for root in (self.sweep.folder.resolve(), Path.cwd()):
+            for root in self.roots:
                 if Path(file).is_relative_to(root):
                     named.setdefault(Path(file).relative_to(root).as_posix(), sha256[:SHORT])
                     break
@@ -355,7 +364,7 @@ class _Builder:
         path = cell.scheme_options.get("path")
         if cell.scheme != "from_file" or not isinstance(path, str):
             return cell
-        options = {"path": absolute_path(path, self.sweep.folder, "path of the split's file")}
+        options = {"path": absolute_path(path, self.sweep.folder, self.here, "path of the split's file")}
         return cell.model_copy(update={"scheme_options": cell.scheme_options | options})
 
     def _notebook(self, stage: str) -> Path:
@@ -370,7 +379,7 @@ class _Builder:
         from fedlab.records import data_fingerprint, load_records
 
         def read() -> tuple[Any, str, Records]:
-            data = absolute_data(cell.data, self.sweep.folder)
+            data = absolute_data(cell.data, self.sweep.folder, self.here)
             return data, data_fingerprint(data), load_records(data)
 
         return self._once(("data", canonical_json(cell.data)), read)
@@ -434,17 +443,17 @@ def _check_size(cell: Cell, records: Records) -> None:
         )
 
 
-def absolute_data(data: Any, folder: Path) -> Any:
+def absolute_data(data: Any, folder: Path, here: Path) -> Any:
     """Return a data specification whose path is absolute, looked for beside the params file, then here."""
     if not isinstance(data, dict) or "path" not in data:
         return data
-    return data | {"path": absolute_path(data["path"], folder, "data file")}
+    return data | {"path": absolute_path(data["path"], folder, here, "data file")}
 
 
-def absolute_path(given: str, folder: Path, what: str) -> str:
+def absolute_path(given: str, folder: Path, here: Path, what: str) -> str:
     """Return the absolute path of a file that a params file names, looked for beside the params file, then here."""
     path = Path(given)
-    candidates = [path] if path.is_absolute() else [folder / path, Path.cwd() / path]
+    candidates = [path] if path.is_absolute() else [folder / path, here / path]
     for candidate in candidates:
         if candidate.is_file():
             return str(candidate.resolve())

@@ -60,12 +60,18 @@ def extra_versions(modules: Iterable[str], paths: Iterable[str] = ()) -> dict[st
     names = {EXTRAS[name] for file in closure(modules) for name in _top_level(file.read_text(encoding="utf-8"))}
     for top in {split_import_path(path)[0].partition(".")[0] for path in paths} - {"sklearn"}:
         names |= set(_distributions().get(top, ()))
+    # Where one is missing its rule fails, and nothing is published.
+    return installed_versions(names - set(LIBRARIES))
+
+
+def installed_versions(names: Iterable[str]) -> dict[str, str]:
+    """Return the versions of those distributions that are installed."""
     found = {}
-    for name in sorted(names - set(LIBRARIES)):
+    for name in sorted(names):
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
-            continue  # then its rule fails, and nothing is published
+            continue
     return found
 
 

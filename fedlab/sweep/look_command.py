@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,8 +14,8 @@ from fedlab.errors import FedlabError
 from fedlab.sweep.command import find_notebooks, find_params, notebooks_option, results_option, running_options
 
 if TYPE_CHECKING:
-    from fedlab.sweep.graph import Plan
-    from fedlab.sweep.stored import Stored
+    from fedlab.sweep.graph import Plan, Run
+    from fedlab.sweep.stored import Stored, Swept
     from fedlab.sweep.why import Stock
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -25,17 +26,36 @@ def _params_option(function: F) -> F:
     return click.option("--params", "-p", multiple=True, help=text)(function)
 
 
-def _given(params: tuple[str, ...], notebooks: Path | None) -> list[tuple[Path, Path]]:
-    return [(find_params(name), notebooks or find_notebooks()) for name in params]
+def _swept(folder: Path, params: tuple[str, ...], notebooks: Path | None) -> list[Swept]:
+    """Return the params files that say what a folder should hold: those named, else all that are remembered.
+
+    Those that are remembered keep the notebooks they were swept with, unless others are named.
+    """
+    from fedlab.sweep.stored import Swept, remembered
+
+    known = {swept.params: swept for swept in remembered(folder)}
+    chosen = list(known.values())
+    if params:
+        paths = [find_params(name) for name in params]
+        chosen = [known.get(path.resolve()) or Swept(path, find_notebooks(), Path.cwd()) for path in paths]
+    return [replace(swept, notebooks=notebooks or swept.notebooks) for swept in chosen]
 
 
 def _plans(folder: Path, params: tuple[str, ...], notebooks: Path | None) -> list[tuple[Plan, Path]]:
     """Return the plans that say what a folder should hold, each with its notebooks."""
-    from fedlab.sweep.stored import current_plans, remembered
+    from fedlab.sweep.stored import current_plans
 
-    given = _given(params, notebooks)
-    places = [place for _, place in given] or [Path(entry["notebooks"]) for entry in remembered(folder)]
-    return list(zip(current_plans(folder, given), places, strict=True))
+    swept = _swept(folder, params, notebooks)
+    return [(plan, one.notebooks) for plan, one in zip(current_plans(folder, swept), swept, strict=True)]
+
+
+def _wanted(folder: Path, plans: list[tuple[Plan, Path]]) -> dict[tuple[str, str], Run]:
+    """Return all runs that plans want, that of the figures too, by stage and key."""
+    from fedlab.sweep.listing import figures_run
+    from fedlab.sweep.stored import every_run
+
+    drawn = [figures_run(plan.sweep, folder, notebooks) for plan, notebooks in plans]
+    return every_run(plan for plan, _ in plans) | {(run.stage, run.key): run for run in drawn if run}
 
 
 @click.command()
@@ -49,6 +69,7 @@ def why(run: str, params: tuple[str, ...], results: Path, notebooks: Path | None
     RUN is a key, the beginning of one, stage/key, or the folder of a run. A params file, or the name of one that
     comes with fedlab, in its place means all its runs that are not fresh.
     """
+    from fedlab.sweep.params import read_sweep
     from fedlab.sweep.stored import find_run, read_plan
 
     if _is_params(run):
@@ -61,9 +82,8 @@ def why(run: str, params: tuple[str, ...], results: Path, notebooks: Path | None
             f"no stored run in {results} answers to {run!r}; a run that is not there yet needs its params file too: "
             f"fedlab why {run} --params FILE"
         )
-    given = _given(params, notebooks)
-    folder = stored.folder.parent.parent.parent if stored else results / read_plan(*given[0]).sweep.name
-    _why_one(run, stored, folder, [plan for plan, _ in _plans(folder, params, notebooks)])
+    folder = stored.folder.parent.parent.parent if stored else results / read_sweep(find_params(params[0])).name
+    _why_one(run, stored, folder, _plans(folder, params, notebooks))
 
 
 def _is_params(name: str) -> bool:
@@ -73,19 +93,19 @@ def _is_params(name: str) -> bool:
         return False
 
 
-def _stock(folder: Path, plans: list[Plan]) -> Stock:
-    from fedlab.sweep.stored import every_run
+def _stock(folder: Path, wanted: dict[tuple[str, str], Run]) -> Stock:
     from fedlab.sweep.why import Stock
 
-    return Stock(folder, (key for _, key in every_run(plans)))
+    return Stock(folder, (key for _, key in wanted))
 
 
 def _why_all(plan: Plan, folder: Path) -> None:
     from fedlab.sweep.changes import planned_node
     from fedlab.sweep.stored import every_run
 
-    stock = _stock(folder, [plan])
-    found = [stock.why(planned_node(run)) for run in every_run([plan]).values()]
+    wanted = every_run([plan])
+    stock = _stock(folder, wanted)
+    found = [stock.why(planned_node(run)) for run in wanted.values()]
     for reason in found:
         if reason.state != "fresh":
             click.echo("\n".join(reason.lines()))
@@ -93,13 +113,13 @@ def _why_all(plan: Plan, folder: Path) -> None:
     click.echo(f"{len(found)} runs are wanted: {fresh} fresh, {len(found) - fresh} not")
 
 
-def _why_one(name: str, stored: Stored | None, folder: Path, plans: list[Plan]) -> None:
+def _why_one(name: str, stored: Stored | None, folder: Path, plans: list[tuple[Plan, Path]]) -> None:
     from fedlab.sweep.changes import planned_node
-    from fedlab.sweep.stored import answers, every_run
+    from fedlab.sweep.stored import answers
     from fedlab.sweep.why import unwanted_lines
 
-    wanted = every_run(plans)
-    stock = _stock(folder, plans)
+    wanted = _wanted(folder, plans)
+    stock = _stock(folder, wanted)
     if stored is not None and (stored.stage, stored.key) not in wanted:
         nodes = [planned_node(run) for run in wanted.values() if run.stage == stored.stage]
         click.echo("\n".join(unwanted_lines(stock.nodes[stored.key], nodes)))
@@ -222,26 +242,25 @@ def verify(
 ) -> None:
     """Check SWEEP (its name or its folder): all files against their hashes, and a sample of runs run again.
 
-    What a run wrote, printed and drew must come out the same; seconds do not count. Stored runs are not touched.
-    The exit status is 1 if anything differs.
+    What a run wrote, printed and drew must come out the same; seconds do not count. The tables of results must be those
+    of the stored runs. Stored runs are not touched. The exit status is 1 if anything differs, or a wanted run lacks.
     """
     from fedlab.sweep.kernels import Kernels
-    from fedlab.sweep.listing import figures_run
     from fedlab.sweep.status import in_use
-    from fedlab.sweep.stored import every_run, stored_runs, sweep_folder, time_text
+    from fedlab.sweep.stored import stored_runs, sweep_folder, time_text
+    from fedlab.sweep.verify import altered_tables, unreadable_runs
     from fedlab.sweep.verify import sample as drawn
     from fedlab.sweep.verify import verify as check
 
     start = time.monotonic()
     folder = sweep_folder(sweep, results)
     plans = _plans(folder, params, notebooks)
-    wanted = every_run(plan for plan, _ in plans)
-    places = {run.key: plan.sweep.folder for plan, _ in plans for run in every_run([plan]).values()}
-    for plan, place in plans:
-        figures = figures_run(plan.sweep, folder, place)
-        if figures:
-            wanted[figures.stage, figures.key] = figures
-            places[figures.key] = folder
+    wanted = _wanted(folder, plans)
+    places = {
+        key: (folder if stage == "figures" else plan.sweep.folder, plan.here)
+        for plan, notebooks in plans
+        for stage, key in _wanted(folder, [(plan, notebooks)])
+    }
     stored = stored_runs(folder)
     able = [wanted[run.stage, run.key] for run in stored if (run.stage, run.key) in wanted]
     if not able:
@@ -255,11 +274,23 @@ def verify(
         click.echo("\n  ".join([f"{'differs' if found else 'same':8} {name}", *found]))
 
     with in_use(folder), Kernels(warm) as kernels:
-        verdict = check(folder, stored, [(run, places[run.key]) for run in chosen], jobs, kernels, told)
+        verdict = check(folder, stored, [(run, *places[run.key]) for run in chosen], jobs, kernels, told)
+        verdict.unreadable = unreadable_runs(folder, stored)
+        there = {run.name for run in stored} | set(verdict.unreadable)
+        # Figures are drawn only where they are asked for.
+        asked = [f"{stage}/{key}" for stage, key in wanted if stage != "figures"]
+        verdict.missing = [name for name in asked if name not in there]
+        verdict.tables = altered_tables(folder, [plan for plan, _ in plans])
+    for name in verdict.unreadable:
+        click.echo(f"damaged  {name}: its run.json is gone or not readable, so nothing of it was compared")
+    for name in verdict.missing:
+        click.echo(f"missing  {name}: wanted, and not stored")
     for name, source in verdict.skipped.items():
         click.echo(f"skipped  {name}: {source}, which it reads, is not whole")
     for name, found in verdict.altered.items():
         click.echo("\n  ".join([f"altered  {name}", *found]))
+    if verdict.tables:
+        click.echo("\n  ".join(["altered  the tables are not those of the stored runs", *verdict.tables]))
     click.echo(
         f"files    of {len(stored)} runs compared with their hashes: {len(verdict.altered)} runs altered\n"
         f"again    {len(verdict.again)} of {len(able)} wanted runs in {time_text(time.monotonic() - start)}: "

@@ -11,6 +11,7 @@ from typing import Any
 import fedlab
 from fedlab.errors import FedlabError
 from fedlab.files import plain, read_json, write_json, write_text
+from fedlab.sweep.failures import failure
 from fedlab.sweep.graph import Plan, Run
 from fedlab.sweep.store import RUN_FILE, RunStore
 
@@ -90,14 +91,13 @@ def _entry(run: Run, store: RunStore) -> dict[str, Any]:
     }
     if (store.path(run.stage, run.key) / RUN_FILE).is_file():
         return entry | {"state": DONE}
-    for suffix in (".ipynb", ".txt"):
-        kept = store.failed / f"{run.stage}-{run.key}{suffix}"
-        if kept.is_file():
-            return entry | {
-                "state": FAILED,
-                "error": failure(kept),
-                "traceback": kept.relative_to(store.folder).as_posix(),
-            }
+    failed = failure(store, run.stage, run.key)
+    if failed:
+        entry |= {"state": FAILED, "error": failed.error}
+        for suffix in (".ipynb", ".txt"):
+            kept = store.failed / f"{run.stage}-{run.key}{suffix}"
+            if kept.is_file():
+                return entry | {"traceback": kept.relative_to(store.folder).as_posix()}
     return entry
 
 
@@ -106,32 +106,6 @@ def _without_folders(value: Any) -> Any:
     if isinstance(value, dict) and isinstance(value.get("path"), str):
         return value | {"path": Path(value["path"]).name}
     return value
-
-
-def failure(kept: Path) -> str:
-    r"""Return in one line why a run failed, from the notebook or the text that it left.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> kept = Path(tempfile.mkdtemp()) / "vote-1.txt"
-    >>> _ = kept.write_text("Traceback …\nDeadKernelError: Kernel died\n\nthe kernel printed:\nmore")
-    >>> failure(kept)
-    'DeadKernelError: Kernel died'
-    """
-    if kept.suffix == ".txt":
-        lines = kept.read_text(encoding="utf-8", errors="replace").split("the kernel printed:")[0].split("\n")
-        return next((line.strip() for line in reversed(lines) if line.strip()), "unknown")[:500]
-    try:
-        cells = read_json(kept)["cells"]
-    except (ValueError, KeyError):
-        return "the notebook that the run left cannot be read"
-    for cell in reversed(cells):
-        for output in cell.get("outputs", []):
-            if output.get("output_type") == "error":
-                value = " ".join(str(output.get("evalue", "")).split())
-                return f"{output.get('ename', 'error')}: {value}"[:500]
-    return "the notebook ended without its outcome"
 
 
 def machine() -> dict[str, Any]:

@@ -14,7 +14,7 @@ from fedlab.errors import FedlabError
 from fedlab.files import canonical_json, read_json, sha256_file, sha256_text, write_text
 from fedlab.registry import is_import_path
 from fedlab.sweep.graph import NOTEBOOKS, Plan, Run, plan
-from fedlab.sweep.keys import PACKAGE, versions
+from fedlab.sweep.keys import EXTRAS, PACKAGE, installed_versions, versions
 from fedlab.sweep.params import Cell, Sweep, import_paths, read_sweep
 
 PLAN = ".plan.json"
@@ -40,13 +40,17 @@ class Memory:
         The folder that the sweep's own folder is in.
     notebooks : Path
         The folder of the notebooks.
+    here : Path, optional
+        Where the sweep was started; by default the working folder.
     """
 
-    def __init__(self, params: Path, results: Path, notebooks: Path) -> None:
+    def __init__(self, params: Path, results: Path, notebooks: Path, here: Path | None = None) -> None:
         self.params = params
         self.notebooks = notebooks
+        self.here = here or Path.cwd()
         self._results = results
-        self._folder, self._made_of = _made_of(params, results, notebooks)
+        self._taken = False  # whether the plan is the one that was kept
+        self._folder, self._made_of = _made_of(params, results, notebooks, self.here)
 
     def plan(self) -> Plan:
         """Return the sweep's plan: the one that was kept, where it would come out the same.
@@ -57,11 +61,12 @@ class Memory:
             For every mistake in the params file, and where the data cannot hold what it asks.
         """
         kept = self._read(PLAN)
-        if kept is not None and all(_has(file, known) for file, known in kept["files"].items()):
-            return _plan_from(kept, self.params.resolve().parent, self.notebooks)
+        self._taken = kept is not None and _is_as_it_was(kept)
+        if kept is not None and self._taken:
+            return _plan_from(kept, self.params.resolve().parent, self.notebooks, self.here)
         sweep = read_sweep(self.params)
         try:
-            made = plan(sweep, self.notebooks)
+            made = plan(sweep, self.notebooks, self.here)
         except FedlabError as error:
             raise FedlabError(f"{self.params}: {error}") from None
         self._folder = self._results / sweep.name
@@ -69,10 +74,10 @@ class Memory:
 
     def keep_plan(self, plan: Plan) -> None:
         """Keep a plan for the next call, unless it rests on what a later call could not check."""
-        if self._made_of and self._read(PLAN) is None:
+        if self._made_of and not self._taken:
             files = _files_behind(plan)
             if files is not None:
-                self._write(PLAN, _as_json(plan) | {"files": files})
+                self._write(PLAN, _as_json(plan) | {"files": files, "leads_to": _leads_to(plan)})
 
     def holds_products(self, figures: bool) -> bool:
         """Say whether what is made of the runs stands there, as it was made of these very ones."""
@@ -112,7 +117,7 @@ def forget_products(folder: Path) -> None:
     (folder / MADE).unlink(missing_ok=True)
 
 
-def _made_of(params: Path, results: Path, notebooks: Path) -> tuple[Path, str]:
+def _made_of(params: Path, results: Path, notebooks: Path, here: Path) -> tuple[Path, str]:
     """Return a sweep's folder, and a hash of all that its plan and report are made of but data files.
 
     The hash is empty where that cannot be told.
@@ -122,7 +127,7 @@ def _made_of(params: Path, results: Path, notebooks: Path) -> tuple[Path, str]:
         top = content if isinstance(content, dict) else {}
         found = {
             "params": sha256_file(params),
-            "folders": [str(params.resolve().parent), str(Path.cwd()), str(notebooks.resolve())],
+            "folders": [str(params.resolve().parent), str(here), str(notebooks.resolve())],
             "notebooks": {
                 name: sha256_file(notebooks / name)
                 for name in {*NOTEBOOKS.values(), str(top.get("figures", "4_figures.ipynb"))}
@@ -132,15 +137,20 @@ def _made_of(params: Path, results: Path, notebooks: Path) -> tuple[Path, str]:
                 for file in sorted(PACKAGE.rglob("*.*"))
                 if file.suffix in (".py", ".css", ".js")
             },
-            "versions": versions() | {"nbconvert": metadata.version("nbconvert"), "python": sys.version},
+            "versions": versions()
+            | installed_versions(EXTRAS.values())
+            | {"nbconvert": metadata.version("nbconvert"), "python": sys.version},
         }
         return results / str(top.get("name", params.stem)), sha256_text(canonical_json(found))
     except (OSError, ValueError, yaml.YAMLError):
         return results / params.stem, ""
 
 
-def _has(file: str, known: str) -> bool:
-    return Path(file).is_file() and sha256_file(file) == known
+def _is_as_it_was(kept: dict[str, Any]) -> bool:
+    """Say whether the data files of a kept plan hold what they held, and names still lead to the same files."""
+    if any(str(Path(name).resolve()) != file for name, file in kept["leads_to"].items()):
+        return False
+    return all(Path(file).is_file() and sha256_file(file) == known for file, known in kept["files"].items())
 
 
 def _files_behind(plan: Plan) -> dict[str, str] | None:
@@ -153,13 +163,23 @@ def _files_behind(plan: Plan) -> dict[str, str] | None:
             files |= run.files
     for cell in plan.sweep.cells:
         data = {"name": cell.data} if isinstance(cell.data, str) else cell.data
-        given = [data.get("path"), cell.scheme_options.get("path")]
-        beside = all((plan.sweep.folder / path).is_file() for path in given if path is not None)
+        beside = all(file.is_file() for file in _named_files(plan, cell))
         if not beside or import_paths(cell) or is_import_path(str(data.get("name", ""))):
             return None
         if data.get("name") == "nhefs":
             files.setdefault(str(data_path()), "")
     return {file: known or sha256_file(file) for file, known in files.items()}
+
+
+def _named_files(plan: Plan, cell: Cell) -> list[Path]:
+    """Return the files that a cell names, beside the params file, links as they stand."""
+    given = [cell.data.get("path") if isinstance(cell.data, dict) else None, cell.scheme_options.get("path")]
+    return [plan.sweep.folder.absolute() / path for path in given if path is not None]
+
+
+def _leads_to(plan: Plan) -> dict[str, str]:
+    """Return the files that a plan names, and the one that each is when links are followed."""
+    return {str(file): str(file.resolve()) for cell in plan.sweep.cells for file in _named_files(plan, cell)}
 
 
 def _as_json(plan: Plan) -> dict[str, Any]:
@@ -190,7 +210,7 @@ def _run_as_json(run: Run, shared: dict[str, int]) -> dict[str, Any]:
     }
 
 
-def _plan_from(kept: dict[str, Any], folder: Path, notebooks: Path) -> Plan:
+def _plan_from(kept: dict[str, Any], folder: Path, notebooks: Path, here: Path) -> Plan:
     """Return the plan that `_as_json` was given."""
     made: dict[str, Run] = {}
     for run in kept["runs"]:
@@ -202,4 +222,4 @@ def _plan_from(kept: dict[str, Any], folder: Path, notebooks: Path) -> Plan:
     # As they were checked when the plan was made.
     cells = tuple(Cell.model_construct(**cell) for cell in kept["cells"])
     sweep = Sweep.model_construct(**kept["sweep"], cells=cells, folder=folder)
-    return Plan(sweep, tuple(made[key] for key in kept["votes"]))
+    return Plan(sweep, tuple(made[key] for key in kept["votes"]), here)

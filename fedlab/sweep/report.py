@@ -13,6 +13,7 @@ from fedlab.files import sha256_file, write_text
 from fedlab.sweep.collect import FIGURES, REPORT, RESULTS, collect, withdraw
 from fedlab.sweep.execute import Outcome
 from fedlab.sweep.facts import Facts, read_facts
+from fedlab.sweep.failures import failures, note_failure
 from fedlab.sweep.graph import Plan, make_run
 from fedlab.sweep.kernels import COLD, Kernels
 from fedlab.sweep.keys import notebook_parameters
@@ -33,7 +34,13 @@ _LINKED = ("vote", "figures", "train", "partition")
 
 
 def finish(
-    plan: Plan, folder: Path, progress: Progress, memory: Memory, figures: bool, kernels: Kernels | None = None
+    plan: Plan,
+    folder: Path,
+    progress: Progress,
+    memory: Memory,
+    figures: bool,
+    kernels: Kernels | None = None,
+    deadline: float | None = None,
 ) -> tuple[int, Outcome | None]:
     """Collect a sweep's results and draw their figures, where runs have changed since that was done.
 
@@ -51,6 +58,8 @@ def finish(
         Draw figures, and make the report of them.
     kernels : Kernels, optional
         Where the kernel comes from; by default it is cold.
+    deadline : float, optional
+        Seconds that the run of the figures may take; by default what the params file says, where it says anything.
 
     Returns
     -------
@@ -66,7 +75,7 @@ def finish(
     withdraw(folder)
     failed = None
     if figures and len(table):
-        failed = draw_figures(plan.sweep, folder, memory.notebooks, kernels)
+        failed = draw_figures(plan.sweep, folder, memory.notebooks, kernels, deadline)
     elif figures:
         write_report(folder)  # of what failed
     if failed is None and len(table) == len(plan.sweep.cells):
@@ -74,7 +83,9 @@ def finish(
     return len(table), failed
 
 
-def draw_figures(sweep: Sweep, folder: Path, notebooks: Path, kernels: Kernels | None = None) -> Outcome | None:
+def draw_figures(
+    sweep: Sweep, folder: Path, notebooks: Path, kernels: Kernels | None = None, deadline: float | None = None
+) -> Outcome | None:
     """Run the figures notebook on a sweep's `results.csv`, publish its figures, and write the report.
 
     Parameters
@@ -87,6 +98,8 @@ def draw_figures(sweep: Sweep, folder: Path, notebooks: Path, kernels: Kernels |
         The folder of the notebooks.
     kernels : Kernels, optional
         Where the kernel comes from; by default it is cold.
+    deadline : float, optional
+        Seconds that the run may take; by default what the params file says, where it says anything.
 
     Returns
     -------
@@ -109,10 +122,16 @@ def draw_figures(sweep: Sweep, folder: Path, notebooks: Path, kernels: Kernels |
     failed = None
     if not store.holds(run.stage, run.key):
         place = kernels.place() if kernels else COLD
-        for outcome in run_jobs([make_job(run, folder, folder, place)], 1):
+        limit = sweep.deadline if deadline is None else deadline
+        for outcome in run_jobs([make_job(run, folder, folder, place, limit)], 1):
             failed = outcome if outcome.error else None
     if failed is None:
+        for earlier in failures(store):
+            if earlier.stage == "figures":
+                store.forget_failure(earlier.stage, earlier.key)
         _publish(store.path(run.stage, run.key), folder)
+    else:
+        note_failure(store, failed)
     note_figures(folder, run)
     write_report(folder)
     return failed

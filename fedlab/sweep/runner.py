@@ -17,6 +17,7 @@ from fedlab.sweep.graph import STAGES, Plan, Run
 from fedlab.sweep.kernels import COLD, KernelPlace, Kernels
 from fedlab.sweep.remembered import forget_products
 from fedlab.sweep.store import RunStore
+from fedlab.sweep.stored import remembered
 
 Watcher = Callable[["Progress"], None]
 
@@ -114,10 +115,11 @@ def run_plan(
                 wanted.append(run)
         progress.waiting[stage] = len(wanted)
         watch(progress)
-        place = kernels.place() if kernels and wanted else COLD
+        # Workers of a cluster cannot fork from a process of this machine.
+        place = kernels.place() if kernels and wanted and cluster is None else COLD
         if wanted:
             forget_products(folder)
-        todo = [make_job(run, folder, plan.sweep.folder, place, limit) for run in wanted]
+        todo = [make_job(run, folder, plan.sweep.folder, place, limit, plan.here) for run in wanted]
         for outcome in run_jobs(todo, jobs, cluster):
             why_cold = outcome.why_cold or (kernels.why_cold if kernels else "")
             progress.cold += bool(why_cold)
@@ -135,14 +137,28 @@ def run_plan(
                 progress.seconds.setdefault(stage, []).append(outcome.seconds)
             watch(progress)
     if not progress.failed:
-        store.forget_failures()
+        _forget_failures(plan, store)
     return progress
 
 
+def _forget_failures(plan: Plan, store: RunStore) -> None:
+    """Remove what earlier failures of a plan's runs left; where no other params file is swept there, of any run."""
+    if len(remembered(store.folder)) < 2:
+        store.forget_failures()
+    for runs in plan.runs.values():
+        for run in runs:
+            store.forget_failure(run.stage, run.key)
+
+
 def make_job(
-    run: Run, folder: Path, params_folder: Path, kernels: KernelPlace = COLD, deadline: float | None = None
+    run: Run,
+    folder: Path,
+    params_folder: Path,
+    kernels: KernelPlace = COLD,
+    deadline: float | None = None,
+    here: Path | None = None,
 ) -> Job:
-    """Return what a worker must know to execute a run."""
+    """Return what a worker must know to execute a run; it may work in another folder than this process."""
     info = {
         "stage": run.stage,
         "key": run.key,
@@ -152,12 +168,10 @@ def make_job(
         "modules": run.modules,
     }
     inputs = {name: f"{source.stage}/{source.key}" for name, source in run.inputs.items()}
-    places = dict.fromkeys([str(params_folder.resolve()), str(Path.cwd())])
+    places = dict.fromkeys([str(params_folder.resolve()), str(here or Path.cwd())])
     where = tuple(places)
-    store = folder.resolve()
-    return Job(
-        store, run.stage, run.key, run.notebook, run.parameters, inputs, info, where, run.files, kernels, deadline
-    )
+    store, notebook = folder.resolve(), run.notebook.resolve()
+    return Job(store, run.stage, run.key, notebook, run.parameters, inputs, info, where, run.files, kernels, deadline)
 
 
 def run_jobs(jobs: list[Job], n_jobs: int | None, cluster: Any = None) -> Iterator[Outcome]:

@@ -144,7 +144,8 @@ def _counts(progress: Progress) -> dict[str, Any]:
 def in_use(folder: Path, alone: bool = False) -> Iterator[None]:
     """Hold a sweep's folder: any number of sweeps may at once; who removes runs must be alone.
 
-    The system frees the hold however a process ends. Where there are no such locks (Windows), the progress files tell.
+    The system frees the hold however a process ends. Where there are no such locks (Windows, some network
+    file systems), the progress files tell.
 
     Raises
     ------
@@ -165,6 +166,8 @@ def in_use(folder: Path, alone: bool = False) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB if alone else fcntl.LOCK_SH)
         except BlockingIOError:
             raise refusal from None
+        except OSError:
+            pass  # a file system without locks: the progress files tell
         yield
 
 

@@ -114,7 +114,7 @@ class RunStore:
             (self.failed / f"{stage}-{key}{suffix}").unlink(missing_ok=True)
 
     def forget_failures(self) -> None:
-        """Remove what all earlier failures left: for a sweep that has none."""
+        """Remove what all earlier failures left: for a sweep alone in its folder that has none."""
         shutil.rmtree(self.failed, ignore_errors=True)
 
     def sweep_out(self) -> None:

@@ -9,13 +9,24 @@ from pathlib import Path
 from typing import Any
 
 from fedlab.errors import FedlabError
-from fedlab.files import read_json, write_json
+from fedlab.files import read_json, sha256_text, write_json
 from fedlab.sweep.graph import Plan, Run
 from fedlab.sweep.graph import plan as make_plan
 from fedlab.sweep.params import read_sweep
 from fedlab.sweep.store import RUN_FILE
 
-SWEPT = ".params.json"
+SWEPT = ".params"
+NAME_THEM = "name the params files that count: --params FILE"
+_SWEPT_ONCE = ".params.json"  # where all entries stood in one file
+
+
+@dataclass(frozen=True)
+class Swept:
+    """A params file that was swept into a folder: with which notebooks, and from which working folder."""
+
+    params: Path
+    notebooks: Path
+    here: Path
 
 
 @dataclass(frozen=True)
@@ -104,29 +115,42 @@ def answers(stage: str, key: str, name: str) -> bool:
     return bool(start) and key.startswith(start) and of_stage in ("", stage)
 
 
-def remember(folder: Path, params: Path, notebooks: Path) -> None:
-    """Note in a sweep's folder which params file is swept into it, and with which notebooks."""
-    entry = {"params": str(params.resolve()), "notebooks": str(notebooks.resolve()), "folder": str(Path.cwd())}
-    known = remembered(folder)
-    if entry not in known:
-        others = [other for other in known if other["params"] != entry["params"]]
-        write_json(folder / SWEPT, [*others, entry])
+def remember(folder: Path, params: Path, notebooks: Path, here: Path | None = None) -> None:
+    """Note in a sweep's folder which params file is swept into it, with which notebooks, and from where.
+
+    Each params file has an entry of its own, so that sweeps at the same time do not take each other's away.
+    """
+    places = {"params": params.resolve(), "notebooks": notebooks.resolve(), "folder": here or Path.cwd()}
+    entry = {name: str(place) for name, place in places.items()}
+    path = folder / SWEPT / f"{sha256_text(entry['params'])[:20]}.json"
+    if _entries(path) != [entry]:
+        write_json(path, entry)
 
 
-def remembered(folder: Path) -> list[dict[str, str]]:
+def remembered(folder: Path) -> list[Swept]:
     """Return the params files that were swept into a folder."""
+    known = {}
+    for path in (folder / _SWEPT_ONCE, *sorted((folder / SWEPT).glob("[!.]*.json"))):
+        for entry in _entries(path):
+            known[entry["params"]] = Swept(Path(entry["params"]), Path(entry["notebooks"]), Path(entry["folder"]))
+    return list(known.values())
+
+
+def _entries(path: Path) -> list[dict[str, str]]:
     try:
-        return list(read_json(folder / SWEPT))
+        held = read_json(path)
     except (OSError, ValueError):
         return []
+    return held if isinstance(held, list) else [held]
 
 
-def read_plan(params: Path, notebooks: Path) -> Plan:
-    """Return the plan of a params file; own rules and models are looked for beside it and in this folder."""
-    see_modules(params.resolve().parent, Path.cwd())
+def read_plan(params: Path, notebooks: Path, here: Path | None = None) -> Plan:
+    """Return the plan of a params file; own rules and models are looked for beside it and where it was swept."""
+    here = here or Path.cwd()
+    see_modules(params.resolve().parent, here)
     asked = read_sweep(params)
     try:
-        return make_plan(asked, notebooks)
+        return make_plan(asked, notebooks, here)
     except FedlabError as error:
         raise FedlabError(f"{params}: {error}") from None
 
@@ -136,26 +160,21 @@ def see_modules(*folders: Path) -> None:
     sys.path += [str(folder) for folder in folders if str(folder) not in sys.path]
 
 
-def current_plans(folder: Path, given: Iterable[tuple[Path, Path]] = ()) -> list[Plan]:
-    """Return the plans that a folder's runs are wanted by: of params files given with their notebooks, else remembered.
+def current_plans(folder: Path, given: Iterable[Swept] = (), remedy: str = NAME_THEM) -> list[Plan]:
+    """Return the plans that a folder's runs are wanted by: of the params files given, else of those remembered.
 
     Raises
     ------
     FedlabError
         If no params file is known, or one is gone: what is wanted can then not be told.
     """
-    known = list(given)
-    for entry in [] if known else remembered(folder):
-        known.append((Path(entry["params"]), Path(entry["notebooks"])))
-        see_modules(Path(entry["folder"]))
+    known = list(given) or remembered(folder)
     if not known:
-        raise FedlabError(f"{folder} does not say which params file it is of; name it: --params FILE")
-    for params, _ in known:
-        if not params.is_file():
-            raise FedlabError(
-                f"{params}, which was swept into {folder}, is gone; name the params files that count: --params FILE"
-            )
-    return [read_plan(params, notebooks) for params, notebooks in known]
+        raise FedlabError(f"{folder} does not say which params file it is of; {remedy}")
+    for swept in known:
+        if not swept.params.is_file():
+            raise FedlabError(f"{swept.params}, which was swept into {folder}, is gone; {remedy}")
+    return [read_plan(swept.params, swept.notebooks, swept.here) for swept in known]
 
 
 def every_run(plans: Iterable[Plan]) -> dict[tuple[str, str], Run]:

@@ -105,6 +105,51 @@ def test_whatever_counts_is_noticed(params, stubs, tmp_path, request, monkeypatc
     assert planned_anew(params, stubs)
 
 
+def own_data(path: Path, rows: int) -> Path:
+    """Write a table of so many rows."""
+    path.write_text("\n".join(["id,age,sick", *(f"{n},{n % 7},{n % 2}" for n in range(rows))]) + "\n")
+    return path
+
+
+def test_a_link_that_leads_elsewhere_is_noticed(params, stubs, tmp_path, request):
+    """The file that it led to is as it was, but is not the one that is meant now."""
+    params.write_text("data: {path: my.csv, id: id, target: sick}\nn_shards: 2\n")
+    (tmp_path / "my.csv").symlink_to(own_data(tmp_path / "one.csv", 80))
+    keep(params, stubs)
+    own_data(tmp_path / "two.csv", 90)
+    request.getfixturevalue("no_planning")
+    assert not planned_anew(params, stubs)
+    (tmp_path / "my.csv").unlink()
+    (tmp_path / "my.csv").symlink_to(tmp_path / "two.csv")
+    assert planned_anew(params, stubs)
+
+
+def test_the_plan_is_kept_anew_after_an_edit_of_the_data(params, stubs, tmp_path, request):
+    """Only the first call after the edit plans."""
+    params.write_text("data: {path: my.csv, id: id, target: sick}\nn_shards: 2\n")
+    for rows in (80, 90):
+        own_data(tmp_path / "my.csv", rows)
+        keep(params, stubs)
+    request.getfixturevalue("no_planning")
+    assert not planned_anew(params, stubs)
+
+
+def test_the_version_of_an_extra_counts(params, stubs, monkeypatch):
+    """Of a library that need not be installed, and is or is not."""
+    monkeypatch.setattr(remembered, "installed_versions", lambda names: {})
+    keep(params, stubs)
+    assert not planned_without_change(params, stubs, monkeypatch, {})
+    assert planned_without_change(params, stubs, monkeypatch, {"crowd-kit": "1.0"})
+
+
+def planned_without_change(params, stubs, monkeypatch, extras) -> bool:
+    """Say whether a plan is made anew where these extras are installed."""
+    monkeypatch.setattr(remembered, "installed_versions", lambda names: extras)
+    with monkeypatch.context() as patch:
+        patch.setattr(remembered, "plan", lambda *_: (_ for _ in ()).throw(AssertionError("planned anew")))
+        return planned_anew(params, stubs)
+
+
 def test_own_code_is_planned_anew_each_time(params, stubs, tmp_path, request, monkeypatch):
     """What a user's module imports is told only by reading it; so too a data file found in the working folder alone."""
     monkeypatch.syspath_prepend(tmp_path)

@@ -1,7 +1,9 @@
 """Progress for other terminals: who lives, what runs, what is left, on what grounds; and what a live sweep forbids."""
 
+import errno
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,15 +16,18 @@ from tests_sweep_stubs import HELPERS, STUBS, all_runs, publish, write_notebook
 
 from fedlab.cli import main
 from fedlab.errors import FedlabError
-from fedlab.files import read_json, write_json
-from fedlab.sweep import status
+from fedlab.files import write_json
+from fedlab.sweep import runner, status
 from fedlab.sweep.estimate import Estimate, estimate
+from fedlab.sweep.execute import Outcome
+from fedlab.sweep.failures import note_failure
 from fedlab.sweep.graph import plan
-from fedlab.sweep.params import parse_sweep
-from fedlab.sweep.runner import Progress
+from fedlab.sweep.kernels import Kernels
+from fedlab.sweep.params import parse_sweep, read_sweep
+from fedlab.sweep.runner import Progress, make_job, run_plan
 from fedlab.sweep.status import PLACE, Reporter, in_use, process_mark, read_progress, status_lines
 from fedlab.sweep.store import RunStore
-from fedlab.sweep.stored import remember
+from fedlab.sweep.stored import remember, remembered
 
 
 def test_the_estimate_is_the_mean_of_the_stage_spread_over_the_jobs():
@@ -219,9 +224,69 @@ def test_rm_stale_needs_to_know_all_params_files(stored, small, tmp_path, stubs)
     assert "removed  5 runs" in fedlab(
         tmp_path, "rm", "--stale", "small", "--yes", "-p", str(small), "--notebooks", str(stubs)
     )
-    (stored / ".params.json").unlink()
+    shutil.rmtree(stored / ".params")
     assert "--params FILE" in fedlab(tmp_path, "rm", "--stale", "small", "--yes", exit_code=2)
     assert " ? " in fedlab(tmp_path, "ls", "small")
+
+
+def test_named_params_files_keep_the_notebooks_that_they_were_swept_with(stored, small, stubs, tmp_path):
+    """With -p alone the remembered ones, not the package's; --notebooks alone counts for all remembered files."""
+    words = ("rm", "--stale", "small", "--dry-run")
+    said = fedlab(tmp_path, *words, "-p", str(small))
+    assert len(re.findall("^vote/", said, re.MULTILINE)) == 1
+    other = tmp_path / "other"
+    shutil.copytree(stubs, other)
+    write_notebook(other / "3_vote.ipynb", STUBS["3_vote.ipynb"][0], HELPERS, "more = 1")
+    said = fedlab(tmp_path, *words, "--notebooks", str(other))
+    assert len(re.findall("^vote/", said, re.MULTILINE)) == 3
+
+
+def test_own_code_is_looked_for_where_the_sweep_was_started(stubs, tmp_path, monkeypatch):
+    """A rule in the folder that the sweep was started in is wanted as it was, whatever the folder is now."""
+    start, params, folder = tmp_path / "start", tmp_path / "asked" / "own.yaml", tmp_path / "results" / "own"
+    for place in (start, params.parent):
+        place.mkdir()
+    (start / "started_rules.py").write_text("def rule(ballots):\n    return ballots.probabilities\n")
+    params.write_text("n_shards: 2\nrule: started_rules:rule\n")
+    monkeypatch.chdir(start)
+    monkeypatch.syspath_prepend(start)
+    publish(all_runs(plan(read_sweep(params), stubs)), folder)
+    remember(folder, params, stubs)
+    monkeypatch.chdir(tmp_path)
+    assert "all 5 runs are wanted" in fedlab(tmp_path, "rm", "--stale", "own", "--dry-run")
+
+
+def test_sweeps_at_the_same_time_are_both_remembered(stubs, tmp_path, monkeypatch):
+    """One that writes while another does so loses nothing; entries of an older folder count too."""
+    from fedlab.sweep import stored as module
+
+    one, two, old = (tmp_path / f"{name}.yaml" for name in ("one", "two", "old"))
+    write_json(tmp_path / ".params.json", [{"params": str(old), "notebooks": str(stubs), "folder": str(tmp_path)}])
+    write = module.write_json
+
+    def meanwhile(path, entry):
+        monkeypatch.setattr(module, "write_json", write)
+        remember(tmp_path, two, stubs)
+        write(path, entry)
+
+    monkeypatch.setattr(module, "write_json", meanwhile)
+    remember(tmp_path, one, stubs)
+    assert {swept.params for swept in remembered(tmp_path)} == {one, two, old}
+
+
+def test_a_worker_finds_the_notebook_from_any_folder(stubs, tmp_path, monkeypatch):
+    """Notebooks given relative to the working folder travel as an absolute path."""
+    monkeypatch.chdir(tmp_path)
+    (run, *_) = all_runs(plan(parse_sweep({"n_shards": 2}), Path(stubs.name)))
+    assert make_job(run, tmp_path, tmp_path).notebook == stubs.resolve() / run.notebook.name
+
+
+def test_retry_names_no_option_that_it_lacks(stored, small, tmp_path):
+    """Where the params file is gone, the remedy is one that can be followed."""
+    note_failure(RunStore(stored), Outcome("vote", "0" * 20, 1.0, "failed"))
+    small.unlink()
+    said = fedlab(tmp_path, "retry", "small", exit_code=2)
+    assert "is gone; put it back" in said and "--params" not in said
 
 
 def test_rm_of_keys_is_exact(stored, tmp_path):
@@ -254,4 +319,59 @@ def test_retry_runs_what_failed_and_what_waited_for_it_alone(small, stubs, tmp_p
     assert "3 done, 2 cached, 0 failed, 0 left" in again and "1 of 2 cells" in again
     assert "no run has failed" in fedlab(tmp_path, "retry", "small")
     assert not (tmp_path / "results" / "small" / "failed").exists()
-    assert read_json(tmp_path / "results" / "small" / ".params.json")[0]["params"] == str(small)
+    assert [swept.params for swept in remembered(tmp_path / "results" / "small")] == [small]
+
+
+def left_by(run, folder: Path) -> bool:
+    """Say whether something of a run's failure is there."""
+    return any((folder / "failed").glob(f"{run.stage}-{run.key}*"))
+
+
+def test_a_whole_sweep_forgets_its_own_failures_not_those_of_another_params_file(stubs, tmp_path):
+    """Two params files share a folder: the end of one keeps what failed of the other; alone it forgets all."""
+    own, other = (plan(parse_sweep({"n_shards": n}), stubs) for n in (2, 3))
+    publish(all_runs(own), tmp_path)
+    one, two = own.votes[0], other.votes[0]
+    for name in ("one", "two"):
+        remember(tmp_path, tmp_path / f"{name}.yaml", stubs)
+    for run in (one, two):
+        note_failure(RunStore(tmp_path), Outcome(run.stage, run.key, 1.0, "failed"))
+    assert run_plan(own, tmp_path).cached == 5
+    assert not left_by(one, tmp_path) and left_by(two, tmp_path)
+    shutil.rmtree(tmp_path / ".params")
+    run_plan(own, tmp_path)
+    assert not left_by(two, tmp_path)
+
+
+@pytest.mark.parametrize("reason", [errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_stops_nothing(tmp_path, monkeypatch, reason):
+    """A sweep goes on without the lock; who must be alone goes by the progress files."""
+    fcntl = pytest.importorskip("fcntl")
+
+    def refuse(*_):
+        raise OSError(reason, os.strerror(reason))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    entered = []
+    for alone in (False, True):
+        with in_use(tmp_path, alone):
+            entered.append(alone)
+    assert entered == [False, True]
+
+
+def test_no_kernels_are_placed_here_for_runs_on_a_cluster(stubs, tmp_path, monkeypatch):
+    """No warm template is started on this machine for what other machines execute."""
+    placed = []
+
+    class Placing(Kernels):
+        def place(self):
+            placed.append(1)
+            return super().place()
+
+    monkeypatch.setattr(runner, "run_jobs", lambda jobs, *_: iter(()))
+    made = plan(parse_sweep({"n_shards": 2}), stubs)
+    with Placing(warm=False) as kernels:
+        run_plan(made, tmp_path, 1, kernels=kernels, cluster=object())
+        assert not placed
+        run_plan(made, tmp_path, 1, kernels=kernels)
+        assert placed

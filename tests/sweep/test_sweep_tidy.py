@@ -1,6 +1,8 @@
 """Tidy results: one type per column, texts that look like missing marks, conflicts, the same bytes in any order."""
 
 import csv
+import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -9,13 +11,18 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests_sweep_stored import measured, store, stored, stored_plan
+from tests_sweep_stored import PARAMS, executed, measured, store, stored, stored_plan
 
 from fedlab.cli import main
 from fedlab.errors import FedlabError
 from fedlab.evidence import read_results
 from fedlab.files import read_json, sha256_file
+from fedlab.sweep import report
 from fedlab.sweep.collect import collect
+from fedlab.sweep.execute import Outcome
+from fedlab.sweep.failures import failures, note_failure
+from fedlab.sweep.params import read_sweep
+from fedlab.sweep.store import RunStore
 from fedlab.sweep.tidy import typed_columns, write_results
 
 ROW = {"n_shards": 2, "rule": "any", "seed": 0, "accuracy": 0.5}
@@ -202,6 +209,43 @@ def test_the_manifest_tells_no_folder_of_this_machine(tmp_path, stubs):
     folder = stored(tmp_path / "stored", stubs, text)
     said = (folder / "sweep.json").read_text()
     assert str(tmp_path) not in said and '"path": "own.csv"' in said
+
+
+def test_the_manifest_tells_the_cause_that_the_run_was_given(tmp_path, stubs):
+    """A run ended at its deadline leaves a notebook with a KeyboardInterrupt, which is not why it failed."""
+    folder = tmp_path / "stored"
+    made = stored_plan(folder, stubs)
+    store(made, folder, failed=lambda cell: cell.seed == 1)
+    for vote in made.votes:
+        (folder / "failed" / f"vote-{vote.key}.ipynb").write_text(
+            json.dumps(executed("while True: pass", error=("KeyboardInterrupt", "")))
+        )
+    held = RunStore(folder)
+    told = "the run was not done after 2 seconds, its deadline; it was ended in cell 1 (while True: pass)"
+    for failed in failures(held):
+        note_failure(held, replace(failed, error=told))
+    collect(made, folder)
+    runs = [run for run in read_json(folder / "sweep.json")["runs"] if run["state"] == "failed"]
+    assert len(runs) == 4 and {run["error"] for run in runs} == {told}
+    assert all((folder / run["traceback"]).is_file() for run in runs)
+
+
+def test_the_figures_run_has_the_deadline_of_the_sweep(tmp_path, stubs, monkeypatch):
+    """That of the command, else that of the params file; that it failed is kept and told, until it is drawn."""
+    folder = stored(tmp_path / "stored", stubs, PARAMS + "deadline: 7\n")
+    sweep = read_sweep(tmp_path / "stored.yaml")
+    limits = []
+
+    def late(jobs, *_):
+        limits.append(jobs[0].deadline)
+        yield Outcome("figures", jobs[0].key, 7.0, "its deadline")
+
+    monkeypatch.setattr(report, "run_jobs", late)
+    for deadline in (None, 3.0):
+        assert report.draw_figures(sweep, folder, stubs, deadline=deadline).error == "its deadline"
+    assert limits == [7, 3]
+    assert read_json(folder / "sweep.json")["drawn"]["error"] == "its deadline"
+    assert [failed.stage for failed in failures(RunStore(folder))] == ["figures"]
 
 
 @pytest.mark.slow

@@ -9,11 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from tests_sweep_stored import stored
 from tests_sweep_stubs import HELPERS, STUBS, all_runs, publish, write_notebook
 
 from fedlab.cli import main
 from fedlab.files import sha256_file, write_json
 from fedlab.sweep.compare import differences
+from fedlab.sweep.execute import Outcome
 from fedlab.sweep.graph import plan
 from fedlab.sweep.params import parse_sweep
 from fedlab.sweep.stored import remember, stored_runs
@@ -42,8 +44,28 @@ def notebook(*outputs):
 
 def test_equal_files_do_not_differ_and_seconds_do_not_count(pair):
     """What a run took is never the same; in what it recorded, that is left out."""
-    same = {"accuracy": 0.5, "fit_seconds": 1.0, "in": [{"seconds": 3}]}
-    assert pair("a.json", same, same | {"fit_seconds": 2.0, "in": [{"seconds": 4}]}) == []
+    same = {"accuracy": 0.5, "fit_seconds": 1.0}
+    assert pair("record.json", same, same | {"fit_seconds": 2.0}) == []
+    assert pair("record.json", same, {"accuracy": 0.5}) == []
+
+
+def test_a_name_that_only_holds_the_word_seconds_counts(pair):
+    """Nor is a column of seconds in the records a time that the run took."""
+    record = "record.json: seconds_survived 3 -> 4 (+1)"
+    assert pair("record.json", {"seconds_survived": 3}, {"seconds_survived": 4}) == [record]
+    tables = [pd.DataFrame({"survival_seconds": [1.0, x]}) for x in (2.0, 4.0)]
+    assert pair("t.csv", *tables, lambda path, table: table.to_csv(path)) == [
+        record,
+        "t.csv: survival_seconds: 1 of 2 numbers differ, by 2 at most",
+    ]
+
+
+def test_nothing_and_absent_are_not_the_same(pair):
+    """A name with no value is one, and a table's empty column too."""
+    assert pair("a.json", {"auc": None, "n": 1}, {"n": 1, "new": None}) == [
+        "a.json: auc is not there any more",
+        "a.json: new was not there before",
+    ]
 
 
 def test_numbers_differ_by_how_much(pair):
@@ -167,3 +189,64 @@ def test_nothing_to_verify_is_an_error(stubs, tmp_path):
     remember(folder, params, stubs)
     done = CliRunner().invoke(main, ["verify", "small", "--results", str(tmp_path / "results")])
     assert done.exit_code == 2 and "none of the 1 runs" in done.output
+
+
+def verified(folder: Path, *words: str, code: int = 1) -> str:
+    """Return what `fedlab verify` says of a folder, and check its exit status."""
+    done = CliRunner().invoke(main, ["verify", folder.name, "--results", str(folder.parent), "--cold", *words])
+    assert done.exit_code == code, f"{done.output}{done.exception!r}"
+    return done.output
+
+
+def test_the_command_runs_a_run_again_and_says_what_differs(stubs, tmp_path):
+    """A run published with another content than its notebook writes: told, with exit status 1."""
+    params = tmp_path / "small.yaml"
+    params.write_text("n_shards: 2\n")
+    folder = tmp_path / "results" / "small"
+    publish(all_runs(plan(parse_sweep({"n_shards": 2}), stubs)), folder)
+    remember(folder, params, stubs)
+    said = verified(folder, "--sample", "1", "--jobs", "1")
+    assert "again    1 of 5 wanted runs" in said and "1 differ" in said
+    assert "results.csv is not there" in said
+
+
+def untouched(monkeypatch) -> None:
+    """Let runs that are run again come out as they are stored, without the seconds that kernels take."""
+    from fedlab.sweep import verify as module
+
+    monkeypatch.setattr(module, "run_jobs", lambda jobs, *_: (Outcome(job.stage, job.key, 0.0) for job in jobs))
+    monkeypatch.setattr(module, "differences", lambda was, now: [])
+
+
+@pytest.fixture
+def whole(stubs, tmp_path, monkeypatch) -> Path:
+    """Give the folder of a sweep of which nothing lacks."""
+    folder = tmp_path / "results" / "stored"
+    folder.parent.mkdir()
+    stored(folder, stubs)
+    remember(folder, folder.parent / "stored.yaml", stubs)
+    untouched(monkeypatch)
+    return folder
+
+
+def test_what_is_wanted_and_not_there_or_not_readable_is_named(whole):
+    """A run that was removed and one whose run.json is cut short: each by name, and success is not told."""
+    assert "missing" not in verified(whole, code=0)
+    gone, cut, *_ = sorted((whole / "runs" / "vote").iterdir())
+    shutil.rmtree(gone)
+    (cut / "run.json").write_text("{")
+    said = verified(whole)
+    assert f"missing  vote/{gone.name}: wanted" in said and f"damaged  vote/{cut.name}:" in said
+    assert said.count("missing  ") == said.count("damaged  ") == 1
+
+
+def test_tables_that_are_not_those_of_the_runs_are_told(whole):
+    """One number of results.csv edited by hand; a Parquet file deleted."""
+    table = whole / "results.csv"
+    text = table.read_text()
+    table.write_text(text.replace(",0,0.2,", ",0,0.25,", 1))
+    assert table.read_text() != text
+    (whole / "results.parquet").unlink()
+    said = verified(whole)
+    assert "results.csv: accuracy: 1 of 8 numbers differ, by 0.05 at most" in said
+    assert "results.parquet is not there" in said

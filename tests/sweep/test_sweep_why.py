@@ -12,6 +12,7 @@ from fedlab.sweep import graph, keys
 from fedlab.sweep.changes import planned_node
 from fedlab.sweep.failures import note_failure
 from fedlab.sweep.graph import plan
+from fedlab.sweep.listing import figures_run
 from fedlab.sweep.params import parse_sweep, read_sweep
 from fedlab.sweep.runner import Outcome
 from fedlab.sweep.store import RunStore
@@ -242,6 +243,16 @@ def _shared(tmp_path, stage):
             store.publish(place, stage, names[0][0] + "f" * 19, info)
         return names[0][0]
     return twice[0]
+
+
+def test_the_wanted_run_of_the_figures_is_fresh(small, stubs, tmp_path):
+    """It is drawn from results.csv as it stands, so it is wanted though no cell asks for it."""
+    params, fedlab = small
+    folder = tmp_path / "results" / "small"
+    (folder / "results.csv").write_text("a\n1\n")
+    run = figures_run(read_sweep(params), folder, stubs)
+    publish([run], folder)
+    assert fedlab("why", run.key).startswith(f"fresh    figures/{run.key}")
 
 
 def test_a_run_whose_parameters_nothing_wants_is_unwanted(small, stubs):

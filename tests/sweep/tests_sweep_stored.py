@@ -11,6 +11,8 @@ from tests_sweep_stubs import write_notebook
 from fedlab.files import write_json
 from fedlab.record import record
 from fedlab.sweep.collect import collect
+from fedlab.sweep.execute import Outcome
+from fedlab.sweep.failures import note_failure
 from fedlab.sweep.graph import Plan, plan
 from fedlab.sweep.params import Cell, read_sweep
 from fedlab.sweep.store import NOTEBOOK_FILE, RunStore
@@ -48,7 +50,10 @@ def store(
         if cell is not None and failed(cell):
             held.failed.mkdir(parents=True, exist_ok=True)
             left = executed("raise ValueError", error=("ValueError", "three <b>is</b> too many"))
-            (held.failed / f"vote-{run.key}.ipynb").write_text(json.dumps(left))
+            kept = held.failed / f"vote-{run.key}.ipynb"
+            kept.write_text(json.dumps(left))
+            told = "ValueError: three <b>is</b> too many"
+            note_failure(held, Outcome("vote", run.key, 1.0, told, str(kept), run.parameters))
             continue
         with held.workplace(run.stage, run.key) as place:
             (place / NOTEBOOK_FILE).write_text(json.dumps(executed(f"print({run.stage!r})", said=run.stage)))
