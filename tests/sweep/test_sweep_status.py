@@ -163,7 +163,10 @@ def test_another_terminal_sees_a_sweep_and_its_death_and_removes_nothing_under_i
         stored = next((tmp_path / "results" / "small" / "runs" / "train").iterdir()).name
         refused = fedlab(tmp_path, "rm", stored, "--yes", exit_code=2)
         assert "a sweep runs in" in refused
-        assert "a sweep runs in" in fedlab(tmp_path, "rm", "--stale", "small", "--yes", "-p", str(small), exit_code=2)
+        other = tmp_path / "other.yaml"
+        other.write_text("name: small\nn_shards: 7\n")
+        stale = ("rm", "--stale", "small", "--yes", "-p", other, "--notebooks", stubs)
+        assert "a sweep runs in" in fedlab(tmp_path, *stale, exit_code=2)
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
