@@ -34,9 +34,9 @@ class Compact(Format):
 
     def to_bytes(self, estimator: Any) -> bytes:
         """Return skeleton and tables, compressed."""
-        forest = _last(estimator)
+        forest = last_step(estimator)
         trees = _trees(forest)
-        skeleton = _with_last(estimator, _without_nodes(forest)) if trees else estimator
+        skeleton = with_last_step(estimator, _without_nodes(forest)) if trees else estimator
         tables = tables_of([tree.tree_ for tree in trees]) if trees else {}
         if trees:
             tables[_SEEDS] = np.array([tree.random_state for tree in trees], dtype=np.uint32)
@@ -55,7 +55,7 @@ class Compact(Format):
         with zipfile.ZipFile(io.BytesIO(data)) as parts:
             estimator = FORMATS.get("skops").from_bytes(parts.read(_SKELETON), source, trusted)
             stored = io.BytesIO(parts.read(_TREES)) if _TREES in parts.namelist() else None
-        forest = _last(estimator)
+        forest = last_step(estimator)
         patterns = _patterns(forest)
         if stored is None and not patterns:
             return estimator
@@ -78,12 +78,12 @@ class Compact(Format):
 _KINDS = ("RandomForestClassifier", "ExtraTreesClassifier", "DecisionTreeClassifier", "ExtraTreeClassifier")
 
 
-def _last(estimator: Any) -> Any:
-    """Return the last step of a pipeline, or the estimator itself."""
+def last_step(estimator: Any) -> Any:
+    """Return the last step of a pipeline, or the estimator itself; a pipeline within a pipeline is a step like any."""
     return estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
 
 
-def _with_last(estimator: Any, last: Any) -> Any:
+def with_last_step(estimator: Any, last: Any) -> Any:
     """Return a copy of a pipeline with another last step, or that step where there is no pipeline."""
     if not hasattr(estimator, "steps"):
         return last

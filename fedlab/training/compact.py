@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from fedlab.errors import FedlabError, unknown_name
+from fedlab.exchange.compact import last_step, with_last_step
 from fedlab.exchange.tree_tables import last_below, make_tree, preorder
-from fedlab.training.models import final_step
 
 COMPACT = ("exact", "pruned")
 """What `compact` may be, besides None."""
@@ -35,7 +35,7 @@ def check_compact(compact: Any, model: Any) -> None:
         return
     if compact not in COMPACT:
         raise unknown_name("compact", str(compact), COMPACT)
-    last = final_step(model)
+    last = last_step(model)
     if not _is_tree_model(last):
         raise FedlabError(
             f"compact={compact!r} makes trees smaller, and a {type(last).__name__} has none; take a forest "
@@ -68,7 +68,7 @@ def compact_model(estimator: Any, compact: str, X: Any, y: Any) -> tuple[Any, li
     estimator, list of str
         The smaller model, and notes for its card.
     """
-    forest = final_step(estimator)
+    forest = last_step(estimator)
     notes = []
     if compact == "pruned" and len(y):
         seen = estimator[:-1].transform(X) if len(getattr(estimator, "steps", ())) > 1 else X
@@ -83,12 +83,7 @@ def compact_model(estimator: Any, compact: str, X: Any, y: Any) -> tuple[Any, li
     merged = [merge_leaves(tree.tree_) for tree in trees]
     before, after = (sum(tree.node_count for tree in each) for each in ([one.tree_ for one in trees], merged))
     notes.append(f"leaves that say the same were put together: {before:,} nodes, now {after:,}")
-    smaller = _with_trees(forest, merged)
-    if not hasattr(estimator, "steps"):
-        return smaller, notes
-    piped = copy.copy(estimator)
-    piped.steps = [*estimator.steps[:-1], (estimator.steps[-1][0], smaller)]
-    return piped, notes
+    return with_last_step(estimator, _with_trees(forest, merged)), notes
 
 
 def merge_leaves(tree: Any) -> Any:

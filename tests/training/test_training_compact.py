@@ -128,6 +128,10 @@ def test_what_cannot_be_made_smaller():
     alone = {"pipeline": [{"name": "random_forest", "n_estimators": 3}]}
     numbers = Records(records().frame, Schema("id", ["a", "b"], "ill"), "made up")
     assert train_organisation(numbers, alone, compact="pruned").estimator.steps[-1][1].ccp_alpha > 0
+    inner = {"pipeline": [{"class": "sklearn.preprocessing.StandardScaler"}, "random_forest"]}
+    nested = {"pipeline": [{"class": "sklearn.preprocessing.StandardScaler"}, inner]}
+    with pytest.raises(FedlabError, match="Pipeline has none"):
+        train_organisation(numbers, nested, compact="exact")
     with pytest.raises(FedlabError, match="GaussianNB has none"):
         train_organisation(records(), "gaussian_nb", compact="exact")
     with pytest.raises(FedlabError, match="compact 'exct' is not known; did you mean 'exact'"):
