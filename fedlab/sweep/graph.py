@@ -128,6 +128,13 @@ def make_run(
     return Run(stage, run_key(parts), notebook, parameters, inputs, parts, files or {}, modules)
 
 
+def figures_run(notebook: Path, results: Path) -> Run:
+    """Return the run that draws a sweep's figures from its `results.csv` as it is now."""
+    place = results.parent.resolve() / results.name
+    outside = {"results": sha256_file(place)}
+    return make_run("figures", notebook, {"results": str(place)}, outside=outside, hashed={})
+
+
 @dataclass(frozen=True)
 class Plan:
     """The runs of a sweep.

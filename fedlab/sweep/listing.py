@@ -9,11 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from fedlab.errors import FedlabError
-from fedlab.files import sha256_file
 from fedlab.sweep.changes import nodes_of, varying_settings
 from fedlab.sweep.collect import RESULTS
-from fedlab.sweep.graph import Plan, Run, make_run
-from fedlab.sweep.params import Sweep
+from fedlab.sweep.graph import Plan, Run, figures_run
 from fedlab.sweep.status import in_use
 from fedlab.sweep.store import RunStore
 from fedlab.sweep.stored import Stored, every_run, find_run, shown, size_text, stored_runs, time_text
@@ -28,23 +26,21 @@ class Row:
     wanted: bool | None
 
 
-def wanted_names(folder: Path, plans: Iterable[tuple[Plan, Path]]) -> set[str]:
-    """Return ``stage/key`` of all runs that plans want, each given with its notebooks; that of the figures too."""
+def wanted_runs(folder: Path, plans: Iterable[tuple[Plan, Path]]) -> dict[tuple[str, str], Run]:
+    """Return by stage and key all runs that plans want, each given with its notebooks; that of the figures too."""
     known = list(plans)
-    names = {f"{stage}/{key}" for stage, key in every_run(plan for plan, _ in known)}
+    wanted = every_run(plan for plan, _ in known)
     for plan, notebooks in known:
-        figures = figures_run(plan.sweep, folder, notebooks)
-        names |= {f"{figures.stage}/{figures.key}"} if figures else set()
-    return names
+        results, notebook = folder / RESULTS, notebooks / plan.sweep.figures
+        if results.is_file() and notebook.is_file():
+            figures = figures_run(notebook, results)
+            wanted[figures.stage, figures.key] = figures
+    return wanted
 
 
-def figures_run(sweep: Sweep, folder: Path, notebooks: Path) -> Run | None:
-    """Return the run that draws a sweep's figures from its `results.csv` as it is; None where there is none yet."""
-    results, notebook = folder.resolve() / RESULTS, notebooks / sweep.figures
-    if not results.is_file() or not notebook.is_file():
-        return None
-    outside = {"results": sha256_file(results)}
-    return make_run("figures", notebook, {"results": str(results)}, outside=outside, hashed={})
+def names_of(wanted: Iterable[tuple[str, str]]) -> set[str]:
+    """Return ``stage/key`` of each."""
+    return {f"{stage}/{key}" for stage, key in wanted}
 
 
 def rows(folder: Path, wanted: set[str] | None) -> list[Row]:

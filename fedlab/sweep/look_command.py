@@ -49,15 +49,6 @@ def _plans(folder: Path, params: tuple[str, ...], notebooks: Path | None) -> lis
     return [(plan, one.notebooks) for plan, one in zip(current_plans(folder, swept), swept, strict=True)]
 
 
-def _wanted(folder: Path, plans: list[tuple[Plan, Path]]) -> dict[tuple[str, str], Run]:
-    """Return all runs that plans want, that of the figures too, by stage and key."""
-    from fedlab.sweep.listing import figures_run
-    from fedlab.sweep.stored import every_run
-
-    drawn = [figures_run(plan.sweep, folder, notebooks) for plan, notebooks in plans]
-    return every_run(plan for plan, _ in plans) | {(run.stage, run.key): run for run in drawn if run}
-
-
 @click.command()
 @click.argument("run")
 @_params_option
@@ -115,10 +106,11 @@ def _why_all(plan: Plan, folder: Path) -> None:
 
 def _why_one(name: str, stored: Stored | None, folder: Path, plans: list[tuple[Plan, Path]]) -> None:
     from fedlab.sweep.changes import planned_node
+    from fedlab.sweep.listing import wanted_runs
     from fedlab.sweep.stored import answers
     from fedlab.sweep.why import unwanted_lines
 
-    wanted = _wanted(folder, plans)
+    wanted = wanted_runs(folder, plans)
     stock = _stock(folder, wanted)
     if stored is not None and (stored.stage, stored.key) not in wanted:
         nodes = [planned_node(run) for run in wanted.values() if run.stage == stored.stage]
@@ -159,13 +151,13 @@ def list_runs(sweep: str | None, params: tuple[str, ...], results: Path, noteboo
 
     "wanted" says whether the params file, as it stands now, still wants a run; "?" where none is known.
     """
-    from fedlab.sweep.listing import disk_lines, rows, run_lines, wanted_names
+    from fedlab.sweep.listing import disk_lines, names_of, rows, run_lines, wanted_runs
     from fedlab.sweep.stored import remembered, stored_runs, sweep_folder, sweeps
 
     if sweep:
         folder = sweep_folder(sweep, results)
         known = bool(params or remembered(folder))
-        wanted = wanted_names(folder, _plans(folder, params, notebooks)) if known else None
+        wanted = names_of(wanted_runs(folder, _plans(folder, params, notebooks))) if known else None
         click.echo("\n".join(run_lines(rows(folder, wanted))))
         return
     runs = {folder: stored_runs(folder) for folder in sweeps(results)}
@@ -195,14 +187,14 @@ def remove_runs(
 
     Nothing is removed from a folder while a sweep runs there.
     """
-    from fedlab.sweep.listing import disk_lines, remove, rows, run_lines, runs_named, wanted_names
+    from fedlab.sweep.listing import disk_lines, names_of, remove, rows, run_lines, runs_named, wanted_runs
     from fedlab.sweep.stored import sweep_folder
 
     if bool(runs) == bool(stale):
         raise FedlabError("name runs to remove, or give --stale SWEEP; not both")
     if stale:
         folder = sweep_folder(stale, results)
-        table = rows(folder, wanted_names(folder, _plans(folder, params, notebooks)))
+        table = rows(folder, names_of(wanted_runs(folder, _plans(folder, params, notebooks))))
         gone = [row for row in table if not row.wanted]
         found = [row.run for row in gone]
         if not found:
@@ -246,6 +238,7 @@ def verify(
     of the stored runs. Stored runs are not touched. The exit status is 1 if anything differs, or a wanted run lacks.
     """
     from fedlab.sweep.kernels import Kernels
+    from fedlab.sweep.listing import wanted_runs
     from fedlab.sweep.status import in_use
     from fedlab.sweep.stored import stored_runs, sweep_folder, time_text
     from fedlab.sweep.verify import altered_tables, unreadable_runs
@@ -255,12 +248,12 @@ def verify(
     start = time.monotonic()
     folder = sweep_folder(sweep, results)
     plans = _plans(folder, params, notebooks)
-    wanted = _wanted(folder, plans)
-    places = {
-        key: (folder if stage == "figures" else plan.sweep.folder, plan.here)
-        for plan, notebooks in plans
-        for stage, key in _wanted(folder, [(plan, notebooks)])
-    }
+    wanted: dict[tuple[str, str], Run] = {}
+    places: dict[str, tuple[Path, Path]] = {}
+    for plan, own in plans:
+        of_plan = wanted_runs(folder, [(plan, own)])
+        wanted |= of_plan
+        places |= {key: (folder if stage == "figures" else plan.sweep.folder, plan.here) for stage, key in of_plan}
     stored = stored_runs(folder)
     able = [wanted[run.stage, run.key] for run in stored if (run.stage, run.key) in wanted]
     if not able:

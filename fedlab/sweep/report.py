@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from fedlab.errors import FedlabError
-from fedlab.files import sha256_file, write_text
+from fedlab.files import write_text
 from fedlab.sweep.collect import FIGURES, REPORT, RESULTS, collect, withdraw
 from fedlab.sweep.execute import Outcome
 from fedlab.sweep.facts import Facts, read_facts
 from fedlab.sweep.failures import failures, note_failure
-from fedlab.sweep.graph import Plan, make_run
+from fedlab.sweep.graph import Plan, figures_run
 from fedlab.sweep.kernels import COLD, Kernels
 from fedlab.sweep.keys import notebook_parameters
 from fedlab.sweep.manifest import DONE, FAILED, note_figures
@@ -116,9 +116,7 @@ def draw_figures(
     missing = {"results", "out_dir"} - notebook_parameters(notebook)
     if missing:
         raise FedlabError(f"{notebook} has no parameter {', '.join(sorted(missing))}; add it to the parameters cell")
-    results = folder.resolve() / RESULTS
-    outside = {"results": sha256_file(results)}
-    run = make_run("figures", notebook, {"results": str(results)}, outside=outside, hashed={})
+    run = figures_run(notebook, folder / RESULTS)
     failed = None
     if not store.holds(run.stage, run.key):
         place = kernels.place() if kernels else COLD

@@ -180,12 +180,13 @@ def run_jobs(jobs: list[Job], n_jobs: int | None, cluster: Any = None) -> Iterat
     A worker process that is killed (for want of memory, most likely) takes the pool with it: what was not finished is
     then tried once more, one at a time, and counts as failed if that kills its worker again.
     """
+    most = _at_once(n_jobs, cluster)
     if cluster is None:
-        pool, most = _in_pool, min(n_jobs or available_cores(), len(jobs) or 1)
+        pool, most = _in_pool, min(most, len(jobs) or 1)
     else:
-        from fedlab.sweep.cluster import on_cluster, threads
+        from fedlab.sweep.cluster import on_cluster
 
-        pool, most = partial(on_cluster, cluster), n_jobs or threads(cluster)
+        pool = partial(on_cluster, cluster)
     left = {(job.stage, job.key): job for job in jobs}
     for outcome in pool(jobs, most):
         left.pop((outcome.stage, outcome.key))

@@ -11,8 +11,7 @@ from fedlab.cli import main
 from fedlab.sweep import graph, keys
 from fedlab.sweep.changes import planned_node
 from fedlab.sweep.failures import note_failure
-from fedlab.sweep.graph import plan
-from fedlab.sweep.listing import figures_run
+from fedlab.sweep.graph import figures_run, plan
 from fedlab.sweep.params import parse_sweep, read_sweep
 from fedlab.sweep.runner import Outcome
 from fedlab.sweep.store import RunStore
@@ -250,7 +249,7 @@ def test_the_wanted_run_of_the_figures_is_fresh(small, stubs, tmp_path):
     params, fedlab = small
     folder = tmp_path / "results" / "small"
     (folder / "results.csv").write_text("a\n1\n")
-    run = figures_run(read_sweep(params), folder, stubs)
+    run = figures_run(stubs / read_sweep(params).figures, folder / "results.csv")
     publish([run], folder)
     assert fedlab("why", run.key).startswith(f"fresh    figures/{run.key}")
 
