@@ -10,11 +10,11 @@ import subprocess
 import sys
 import tempfile
 import time
-import venv
 from pathlib import Path
 from typing import Any
 
 from partition_streaming import machine, write_cohort
+from peers import install
 
 PEERS = ["lightgbm", "xgboost", "pandas", "scikit-learn", "pyarrow"]
 FEATURES = ["Age", "Diabetic", "BloodPressureLevel"]
@@ -110,17 +110,6 @@ def shown(values: list[float]) -> str:
     if not values:
         return "failed"
     return f"{statistics.median(values):.3g} ({min(values):.3g}–{max(values):.3g})"
-
-
-def install_peers(folder: Path) -> Path | None:
-    """Make an environment with the peers in it; return its Python, or None where they cannot be installed."""
-    venv.create(folder, with_pip=True)
-    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    done = subprocess.run([python, "-m", "pip", "install", "--quiet", *PEERS], capture_output=True, text=True)
-    if done.returncode:
-        print(f"{PEERS} cannot be installed here:\n{done.stderr[-800:]}", file=sys.stderr)
-        return None
-    return python
 
 
 def table(name: str, n_rows: int, place: Path) -> Path:
@@ -285,7 +274,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         if "central" in asked.parts:
-            peers = None if asked.no_peers else install_peers(place / "venv")
+            peers = None if asked.no_peers else install(place / "venv", *PEERS)
             central(place, int(asked.rows), asked.runs, peers)
         if "repeats" in asked.parts:
             no_repeats(place, int(asked.gaussian_rows), asked.runs)

@@ -6,15 +6,14 @@ import argparse
 import math
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
-import venv
 from pathlib import Path
 from typing import Any
 
 from forest import run, shown
 from partition_streaming import machine, write_cohort
+from peers import install
 
 PEER = ["flwr[simulation]==1.41.0", "pandas", "pyarrow", "scikit-learn"]
 # The job as a user writes it without the package: split, fit, save, load, ask, vote.
@@ -137,17 +136,6 @@ Case = tuple[str, str, list[Any], Path | str]
 Found = dict[str, dict[tuple[int, int], list[dict[str, Any]]]]
 
 
-def install_peer(folder: Path) -> Path | None:
-    """Make an environment with Flower in it; return its Python, or None where it cannot be installed."""
-    venv.create(folder, with_pip=True)
-    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    done = subprocess.run([python, "-m", "pip", "install", "--quiet", *PEER], capture_output=True, text=True)
-    if done.returncode:
-        print(f"{PEER} cannot be installed here:\n{done.stderr[-800:]}", file=sys.stderr)
-        return None
-    return python
-
-
 def cases(peer: Path | None) -> list[Case]:
     """Return who does the job: name, code, what it is told besides the file, folder and number of organisations."""
     every = os.cpu_count() or 1
@@ -257,7 +245,7 @@ def main() -> None:
     print("|---:|---:|---|---:|---:|---:|---:|---:|---:|")
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        who = cases(None if asked.no_peer else install_peer(place / "venv"))
+        who = cases(None if asked.no_peer else install(place / "venv", *PEER))
         rows = measure(by_rows, who, asked.runs, place, asked.most)
         counts = measure([point for point in by_count if point not in by_rows], who, asked.runs, place, asked.most)
     for name, of_points in counts.items():

@@ -10,12 +10,12 @@ import subprocess
 import sys
 import tempfile
 import time
-import venv
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from partition_streaming import machine
+from peers import install
 
 PEER = "flwr-datasets==0.6.1"
 # Runs in the environment of the peer: reads the same table, splits it, and prints seconds, a run at a time.
@@ -102,17 +102,6 @@ def peer_seconds(python: Path, path: Path, cases: list[tuple[str, dict[str, Any]
     return [found[start : start + runs] for start in range(0, runs * len(cases), runs)]
 
 
-def install_peer(folder: Path) -> Path | None:
-    """Make an environment with the peer in it; return its Python, or None where it cannot be installed."""
-    venv.create(folder, with_pip=True)
-    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    done = subprocess.run([python, "-m", "pip", "install", "--quiet", PEER], capture_output=True, text=True)
-    if done.returncode:
-        print(f"{PEER} cannot be installed here:\n{done.stderr[-1000:]}", file=sys.stderr)
-        return None
-    return python
-
-
 def shown(seconds: list[float]) -> str:
     """Return median and range."""
     if not seconds:
@@ -126,7 +115,7 @@ def compare(frame: Any, place: Path, n_shards: int, runs: int, peer_runs: int) -
 
     path = place / "table.parquet"
     frame.to_parquet(path, index=False)
-    python = install_peer(place / "venv")
+    python = install(place / "venv", PEER)
     pairs = [pair for pair in PAIRS if pair[0] in SCHEMES]
     cases = [(pair[3], {"num_partitions": n_shards, **pair[4]}) for pair in pairs]
     theirs = peer_seconds(python, path, cases, peer_runs) if python else [[] for _ in cases]

@@ -9,11 +9,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from processes import alive, marked, wait_until
 from tests_sweep_stubs import HELPERS, STUBS, write_notebook
 
 from fedlab.cli import main
@@ -165,36 +166,6 @@ def params(tmp_path: Path) -> Path:
     path = tmp_path / "small.yaml"
     path.write_text("data: {name: synthetic, n_rows: 60}\nn_shards: [2, 3]\nrule: [any, soft]\nseed: [0, 1]\n")
     return path
-
-
-def alive(pid: int) -> bool:
-    """Say whether a process runs: one that has ended but was not waited for does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
-
-
-def wait_until(met: Callable[[], object], seconds: float = 60) -> bool:
-    """Wait until a condition is met; return whether it was."""
-    deadline = time.monotonic() + seconds
-    while not met():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
-
-
-def marked(mark: str) -> list[str]:
-    """Return the living processes that have a variable in their environment."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            if mark.encode() in (entry / "environ").read_bytes() and alive(int(entry.name)):
-                found.append((entry / "cmdline").read_bytes().decode().replace("\0", " ")[:200])
-        except OSError:
-            continue
-    return found
 
 
 def made(results: Path) -> dict[str, bytes]:

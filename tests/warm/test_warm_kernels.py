@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from warm_kernels import COLD, alive, manager, outputs, printed, wait_until
+from processes import alive, wait_until
+from warm_kernels import COLD, manager, outputs, printed
 
 from fedlab.warm.client import NotWarm, Template, fork_kernel
 from fedlab.warm.imports import MODULES

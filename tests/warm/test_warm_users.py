@@ -14,7 +14,7 @@ import nbformat
 import pytest
 from click.testing import CliRunner
 from nbclient import NotebookClient
-from warm_kernels import alive, wait_until
+from processes import marked, wait_until
 
 from fedlab.cli import main
 from fedlab.files import read_json
@@ -120,7 +120,7 @@ def test_a_sweep_that_is_ended_leaves_no_process_and_no_folder(tmp_path, number,
     said, _ = process.communicate(timeout=120)
     assert not list(tmp_path.glob("small/failed/*"))
     assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}.get(number, -number), said
-    assert wait_until(lambda: not _marked(mark)), _marked(mark)
+    assert wait_until(lambda: not marked(mark)), marked(mark)
     assert not any(folder.exists() for folder in own)
 
 
@@ -135,18 +135,6 @@ def _is_of(folder: Path, pid: int) -> bool:
         if parent == pid and str(folder) in words:
             return True
     return False
-
-
-def _marked(mark: str) -> list[int]:
-    """Return the living processes that have a variable in their environment."""
-    found = []
-    for place in Path("/proc").glob("[0-9]*"):
-        try:
-            if mark.encode() in (place / "environ").read_bytes() and alive(int(place.name)):
-                found.append(int(place.name))
-        except OSError:
-            continue
-    return found
 
 
 def test_sockets_have_short_paths_where_the_folder_for_temporary_files_is_deep(tmp_path, monkeypatch):

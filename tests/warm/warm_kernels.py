@@ -2,7 +2,6 @@
 
 import os
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -45,22 +44,3 @@ def outputs(template: str, folder: Path, *cells: str, env: dict[str, str] | None
 def printed(template: str, folder: Path, code: str, env: dict[str, str] | None = None) -> str:
     """Return what code prints in a kernel of its own."""
     return "".join(output["text"] for output in outputs(template, folder, code, env=env))
-
-
-def alive(pid: int) -> bool:
-    """Say whether a process runs: one that has ended but was not waited for does not."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state not in "ZX"
-
-
-def wait_until(met: Any, seconds: float = 60) -> bool:
-    """Wait until a condition is met; return whether it was."""
-    deadline = time.monotonic() + seconds
-    while not met():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
