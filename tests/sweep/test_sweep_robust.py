@@ -132,7 +132,7 @@ def test_a_full_disk_publishes_nothing(tmp_path):
     """Neither where the notebook's own file, nor where the executed notebook, nor where its copy cannot be written."""
     for cell in ("open(out_dir + '/big', 'wb').write(bytes(30_000))", "print('x' * 30_000)"):
         code = (
-            f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+            f"import sys; sys.path[:0] = {[str(place) for place in Path(__file__).parents[:2]]!r}\n"
             "from pathlib import Path\nimport test_sweep_robust as t\n"
             "import papermill, nbclient, fedlab.sweep.prompt, fedlab.sweep.ends\n"
             f"t.small_files_only()\nprint(t.run(Path(sys.argv[1]), t.COLD, {cell!r}))"
